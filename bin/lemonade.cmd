@@ -1,0 +1,10 @@
+@echo off
+rem Starts the command of this checkout on Bun, which shall read neither .env nor bunfig.toml of the current folder.
+setlocal
+set "root=%~dp0.."
+for %%b in ("%root%\node_modules\@oven\bun-windows-x64\bin\bun.exe" "%root%\node_modules\@oven\bun-windows-aarch64\bin\bun.exe" "%root%\..\@oven\bun-windows-x64\bin\bun.exe" "%root%\..\@oven\bun-windows-aarch64\bin\bun.exe") do if exist %%b (
+  %%b --config="%root%\bunfig.toml" --no-env-file "%root%\src\cli\main.ts" %*
+  exit /b
+)
+echo lemonade: Bun is missing; run 'npm install' in %root% first (with optional packages: they carry Bun) 1>&2
+exit /b 1

@@ -1,0 +1,56 @@
+/**
+ * The error base class and the catalogue of codes. Callers branch on `code`, never on message text; `docs/errors.md` lists every
+ * code, and a retired one is never reused. `status` is the HTTP status a client sees; `retryable` says whether the same request may
+ * succeed later without anybody changing anything.
+ */
+export const ERRORS = {
+  INVALID_REQUEST: { status: 400, retryable: false },
+  MODEL_NOT_FOUND: { status: 404, retryable: false },
+  QUEUE_FULL: { status: 429, retryable: true },
+  MODEL_LOAD_FAILED: { status: 422, retryable: false },
+  BACKEND_NOT_INSTALLED: { status: 422, retryable: false },
+  INSTALL_FAILED: { status: 500, retryable: false },
+  INSTANCE_EXITED: { status: 502, retryable: true },
+  UPSTREAM_UNREACHABLE: { status: 502, retryable: true },
+  SHUTTING_DOWN: { status: 503, retryable: true },
+  NOT_A_GGUF: { status: 422, retryable: false },
+  PORT_IN_USE: { status: 500, retryable: false },
+  CONFIG_INVALID: { status: 500, retryable: false },
+  INTERNAL: { status: 500, retryable: false },
+} as const satisfies Record<string, { status: number; retryable: boolean }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface RouterErrorOptions extends ErrorOptions {
+  /** What the reader can do next, as one sentence: printed under the message by the command, appended to it over HTTP. */
+  readonly hint?: string | undefined;
+}
+
+/** Every error of ours that a client or a user may see. The message names what failed and with which value. */
+export class RouterError extends Error {
+  override readonly name: string = "RouterError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: RouterErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** An engine process ended when it should have been running; carries the end of its output. */
+export class InstanceExitedError extends RouterError {
+  override readonly name = "InstanceExitedError";
+  readonly logTail: readonly string[];
+
+  constructor(model: string, exit: { readonly how: string; readonly logTail: readonly string[] }, options?: RouterErrorOptions) {
+    super("INSTANCE_EXITED", `The engine of ${model} ended unexpectedly (${exit.how})`, options);
+    this.logTail = exit.logTail;
+  }
+}
+
+/** The text of any thrown value. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
