@@ -1,0 +1,154 @@
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { LineSplitter } from "./line-splitter.ts";
+import type { ProcessRecords } from "./process-records.ts";
+import { killGroup } from "./signal-group.ts";
+
+export interface ExitInfo {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** How a process ended, for people: `exit code 1`, `signal SIGKILL`. */
+export function describeExit(exit: ExitInfo): string {
+  return exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
+}
+
+export interface ChildOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly cwd?: string | undefined;
+  /** Every line of both output streams, without its line end. */
+  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
+  /** Where the child is remembered while it lives, for the next start of a killed parent. */
+  readonly records?: ProcessRecords | undefined;
+}
+
+export interface StopSteps {
+  /** A line written to the child's standard input to ask it to end; without one the first step is SIGTERM. */
+  readonly exitLine?: string | undefined;
+  /** How long each polite step may take, in milliseconds. Defaults to 5000. */
+  readonly stepMs?: number | undefined;
+}
+
+/** Lines of output kept per child for error messages. */
+const LOG_TAIL_LINES = 200;
+/** How long we wait for the pipes of an ended child: a grandchild may hold them open for ever. */
+const CLOSE_PIPES_MS = 500;
+
+/**
+ * One child process in its own group. Its standard input stays open for its whole life: engines end when it closes, so none outlives
+ * a killed parent. Its output is always drained and the last lines are kept.
+ */
+export class SupervisedChild implements AsyncDisposable {
+  readonly pid: number;
+  /** Settles once the process is gone and its output has been read. Never rejects. */
+  readonly exited: Promise<ExitInfo>;
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #tail: string[] = [];
+  #exit: ExitInfo | undefined;
+  #stopping: Promise<ExitInfo> | undefined;
+
+  private constructor(child: ChildProcessWithoutNullStreams, pid: number, options: ChildOptions) {
+    this.#process = child;
+    this.pid = pid;
+    // Writing to a child that has just died is not an error of ours: its exit tells.
+    child.stdin.on("error", () => {});
+    const drained = (["stdout", "stderr"] as const).map((stream) => this.#drain(stream, options.onLine));
+    this.exited = this.#watch(drained, options.records);
+  }
+
+  /** Starts a program; rejects when it cannot be executed. */
+  static async spawn(options: ChildOptions): Promise<SupervisedChild> {
+    const child = spawn(options.command, [...options.args], {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: process.platform !== "win32", // A group of its own, so that a signal reaches what the child forks.
+      windowsHide: true,
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", reject);
+    });
+    if (child.pid === undefined) throw new Error(`${options.command} started without a process id`);
+    const supervised = new SupervisedChild(child, child.pid, options);
+    await options.records?.add(child.pid, options.command);
+    return supervised;
+  }
+
+  /** The exit of a process that is gone, else undefined. */
+  get exit(): ExitInfo | undefined {
+    return this.#exit;
+  }
+
+  /** The last lines of output, oldest first. */
+  logTail(): readonly string[] {
+    return [...this.#tail];
+  }
+
+  writeLine(line: string): void {
+    if (this.#process.stdin.writable) this.#process.stdin.write(`${line}\n`);
+  }
+
+  /** Asks (exit line), then SIGTERM, then SIGKILL to the whole group; each polite step has `stepMs`. Calls are joined. */
+  stop(steps: StopSteps = {}): Promise<ExitInfo> {
+    this.#stopping ??= this.#stop(steps);
+    return this.#stopping;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop({ exitLine, stepMs = 5000 }: StopSteps): Promise<ExitInfo> {
+    if (exitLine !== undefined) {
+      this.writeLine(exitLine);
+      if (await this.#goneWithin(stepMs)) return await this.exited;
+    }
+    if (this.#exit === undefined) killGroup(this.pid, "SIGTERM");
+    if (!(await this.#goneWithin(stepMs))) killGroup(this.pid, "SIGKILL");
+    return await this.exited;
+  }
+
+  async #goneWithin(ms: number): Promise<boolean> {
+    if (this.#exit !== undefined) return true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([this.exited, promise]);
+    clearTimeout(timer);
+    return this.#exit !== undefined;
+  }
+
+  async #watch(drained: readonly Promise<void>[], records: ProcessRecords | undefined): Promise<ExitInfo> {
+    const exit = await new Promise<ExitInfo>((resolve) => {
+      this.#process.once("exit", (code, signal) => resolve({ code, signal }));
+    });
+    killGroup(this.pid, "SIGKILL"); // What the child forked does not outlive it.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, CLOSE_PIPES_MS);
+    await Promise.race([Promise.all(drained), promise]);
+    clearTimeout(timer);
+    for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.destroy();
+    this.#exit = exit;
+    await records?.remove(this.pid);
+    return exit;
+  }
+
+  #drain(stream: "stdout" | "stderr", onLine: ChildOptions["onLine"]): Promise<void> {
+    const lines = new LineSplitter((line) => {
+      this.#tail.push(line);
+      if (this.#tail.length > LOG_TAIL_LINES) this.#tail.shift();
+      onLine?.(line, stream);
+    });
+    const source = this.#process[stream];
+    source.on("data", (chunk: Buffer) => lines.push(chunk));
+    source.on("error", () => {});
+    return new Promise((resolve) => {
+      source.once("close", () => {
+        lines.end();
+        resolve();
+      });
+    });
+  }
+}
