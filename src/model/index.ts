@@ -1,2 +1,24 @@
 export type { ModelId } from "./model-id.ts";
 export { kindOfLabels, type ModelEntry, type ModelFiles, type ModelKind, type ModelSource } from "./model-entry.ts";
+export { isRepoId, isSafeRepoPath, joinCheckpoint, parseHubCheckpoint, splitCheckpoint, type HubCheckpoint } from "./checkpoint.ts";
+export { closeNames } from "./close-names.ts";
+export {
+  fileNameOf,
+  ggufStem,
+  isGgufPath,
+  isProjectorName,
+  isServableGguf,
+  parseShardName,
+  quantTag,
+  shardPaths,
+  type ShardName,
+} from "./gguf-file-name.ts";
+export {
+  groupGgufFiles,
+  leadingModel,
+  projectorOf,
+  projectorOfFolder,
+  type GgufGroup,
+  type GroupedFiles,
+  type ListedFile,
+} from "./group-gguf-files.ts";

@@ -1,0 +1,84 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ModelFiles, ModelId } from "../model/index.ts";
+import { writeFileAtomic } from "../platform/index.ts";
+import type { CatalogEntry } from "./catalog-entry.ts";
+
+interface BuiltinModel {
+  readonly entry: CatalogEntry;
+  /** Left out of lists: it serves tests and people who know of it. */
+  readonly isHidden: boolean;
+  readonly build: () => Promise<Uint8Array>;
+}
+
+// The builder is loaded on first use: a server that serves other models never pays for it.
+const BUILTIN_MODELS: readonly BuiltinModel[] = [
+  {
+    entry: builtinEntry("tiny", []),
+    isHidden: false,
+    build: async () => (await import("../model/tiny/index.ts")).buildTinyModel(),
+  },
+  {
+    entry: builtinEntry("tiny-embedding", ["embeddings"]),
+    isHidden: true,
+    build: async () => (await import("../model/tiny/index.ts")).buildTinyModel({ embeddings: true }),
+  },
+];
+
+function builtinEntry(name: string, labels: readonly string[]): CatalogEntry {
+  return {
+    id: name as ModelId,
+    checkpoint: name,
+    recipe: "llamacpp",
+    labels,
+    source: "builtin",
+    suggested: labels.length === 0,
+    // It needs no network: our own code makes it on first use.
+    isDownloaded: true,
+  };
+}
+
+/** The models that our own code makes, written into the cache folder when first needed. */
+export class BuiltinModels {
+  readonly #folder: string;
+  readonly #written = new Map<string, Promise<ModelFiles>>();
+
+  constructor(cacheDir: string) {
+    this.#folder = join(cacheDir, "models");
+  }
+
+  list({ all = false }: { readonly all?: boolean } = {}): readonly CatalogEntry[] {
+    return BUILTIN_MODELS.filter((model) => all || !model.isHidden).map((model) => model.entry);
+  }
+
+  find(id: string): CatalogEntry | undefined {
+    return BUILTIN_MODELS.find((model) => model.entry.id === id)?.entry;
+  }
+
+  async locate(id: string): Promise<ModelFiles | undefined> {
+    const model = BUILTIN_MODELS.find((candidate) => candidate.entry.id === id);
+    if (!model) return undefined;
+    const pending = this.#written.get(id) ?? this.#write(model);
+    this.#written.set(id, pending);
+    try {
+      return await pending;
+    } catch (error) {
+      // The next call tries again: the disk may have room by then.
+      this.#written.delete(id);
+      throw error;
+    }
+  }
+
+  async #write({ entry, build }: BuiltinModel): Promise<ModelFiles> {
+    const path = join(this.#folder, `${entry.id}.gguf`);
+    const bytes = await build();
+    // Compared, not just found: an older version of this program may have written another model under the name. An equal file is
+    // left alone, because a running engine may have it mapped.
+    const present = await readFile(path).catch(() => undefined);
+    if (!present || !present.equals(bytes)) {
+      await mkdir(this.#folder, { recursive: true });
+      await writeFileAtomic(path, bytes);
+    }
+    return { model: path };
+  }
+}

@@ -1,0 +1,71 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { isGgufPath, type ListedFile } from "../model/index.ts";
+
+/** What one level of a folder holds, as far as models go. */
+export interface DirectoryListing {
+  /** GGUF files by name; links count as what they lead to. */
+  readonly files: readonly ListedFile[];
+  readonly directories: readonly string[];
+}
+
+interface CachedListing extends DirectoryListing {
+  readonly mtimeMs: number;
+  /** Nothing in it was written so shortly before the listing that a later change could hide behind the same time stamp. */
+  readonly isSettled: boolean;
+}
+
+/** Coarsest time stamp in use (FAT: 2 s). A file that is being copied also keeps its folder unsettled, and so its size current. */
+const SETTLE_MS = 2000;
+
+/** Codes that mean "there is no such folder for us"; one bad folder must not take the whole list with it. */
+const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG"]);
+
+export const isAbsent = (error: unknown): boolean => ABSENT.has((error as NodeJS.ErrnoException).code);
+
+/**
+ * Folder listings that are read again only when the folder's time stamp says so: one `stat` per unchanged folder. An unchanged
+ * folder gives the same object again, so that what is derived from it can be kept in a `WeakMap`.
+ */
+export class DirectoryCache {
+  readonly #listings = new Map<string, CachedListing>();
+
+  /** `undefined` when there is no such folder or it may not be read. */
+  async read(path: string): Promise<DirectoryListing | undefined> {
+    try {
+      const { mtimeMs } = await stat(path);
+      const cached = this.#listings.get(path);
+      if (cached?.isSettled && cached.mtimeMs === mtimeMs) return cached;
+      const listing = await readListing(path, mtimeMs);
+      this.#listings.set(path, listing);
+      return listing;
+    } catch (error) {
+      this.#listings.delete(path);
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+async function readListing(path: string, mtimeMs: number): Promise<CachedListing> {
+  const unsettledAfterMs = Date.now() - SETTLE_MS;
+  let isSettled = mtimeMs < unsettledAfterMs;
+  const files: ListedFile[] = [];
+  const directories: string[] = [];
+  const inspect = async (name: string): Promise<void> => {
+    // Names disappear between listing and `stat`, and links may dangle: neither is a model.
+    const facts = await stat(join(path, name)).catch(() => undefined);
+    if (facts?.isDirectory()) directories.push(name);
+    else if (facts?.isFile() && isGgufPath(name)) {
+      files.push({ path: name, sizeBytes: facts.size });
+      if (facts.mtimeMs >= unsettledAfterMs) isSettled = false;
+    }
+  };
+  const inspected: Promise<void>[] = [];
+  for (const item of await readdir(path, { withFileTypes: true })) {
+    if (item.isDirectory()) directories.push(item.name);
+    else if (item.isSymbolicLink() || isGgufPath(item.name)) inspected.push(inspect(item.name));
+  }
+  await Promise.all(inspected);
+  return { files, directories: directories.toSorted(), mtimeMs, isSettled };
+}

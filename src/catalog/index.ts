@@ -1,0 +1,2 @@
+export { createCatalog, type Catalog, type CatalogOptions, type ListOptions } from "./catalog.ts";
+export type { CatalogEntry } from "./catalog-entry.ts";
