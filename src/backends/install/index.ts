@@ -1,0 +1,14 @@
+export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
+export { InstallFailedError } from "./install-error.ts";
+export type { InstallProgress, InstallProgressListener, InstallStage } from "./install-progress.ts";
+export { readBuildMarkers, writeBuildMarkers, type BuildMarkers } from "./installed-build.ts";
+export {
+  createStagingFolder,
+  exists,
+  previousFolder,
+  recoverInterruptedReplacement,
+  replaceFolder,
+  restorePreviousFolder,
+} from "./replace-folder.ts";
+export { runCommand, type CommandResult, type RunCommandOptions } from "./run-command.ts";
+export { tieToParent } from "./tie-to-parent.ts";

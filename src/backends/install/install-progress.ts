@@ -1,0 +1,14 @@
+/** What an installation is doing. `waiting` means that another process holds the lock of the same installation. */
+export type InstallStage = "waiting" | "downloading" | "unpacking" | "configuring" | "compiling" | "checking" | "finishing";
+
+export interface InstallProgress {
+  readonly stage: InstallStage;
+  /** Part of this stage that is done, from 0 to 1; absent when nobody can tell. */
+  readonly fraction?: number | undefined;
+  readonly bytesDone?: number | undefined;
+  readonly bytesTotal?: number | undefined;
+  /** One line for people: the file being fetched, the last line of the compiler. */
+  readonly detail?: string | undefined;
+}
+
+export type InstallProgressListener = (progress: InstallProgress) => void;

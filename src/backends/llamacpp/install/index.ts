@@ -1,0 +1,1 @@
+export { buildLlamaCppFromSource, type BuildFromSourceOptions, type InstalledLlamaServer } from "./build-from-source.ts";
