@@ -1,0 +1,17 @@
+import type { Log, ProcessRecords } from "../platform/index.ts";
+import type { LaunchRequest, WrappedServer } from "./wrapped-server.ts";
+
+export interface BackendContext {
+  readonly log: Log;
+  readonly records: ProcessRecords;
+  /** Environment that children inherit, less what would change their behaviour behind our back. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** A kind of server program: knows whether it is here and makes wrapped servers. */
+export interface Backend {
+  /** `llamacpp`, `embedded`, `flm`. */
+  readonly name: string;
+  /** Makes a wrapped server that is not started yet. Rejects with BACKEND_NOT_INSTALLED, or installs where that is the policy. */
+  createServer(request: LaunchRequest, options: { signal: AbortSignal }): Promise<WrappedServer>;
+}

@@ -1,0 +1,189 @@
+import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
+import { describeExit, pickFreePort, SupervisedChild, type ExitInfo } from "../platform/index.ts";
+import type { BackendContext } from "./backend.ts";
+import { parseStateLine, type EngineStateLine } from "./engine-protocol.ts";
+import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
+import { waitUntilHealthy } from "./wait-until-healthy.ts";
+import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
+
+/** One attempt to start an engine: another one may follow with other arguments when it fails. */
+export interface LaunchPlan {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Said when this plan is used after an earlier one failed. */
+  readonly note?: string | undefined;
+}
+
+export interface EngineProcessOptions {
+  readonly backend: string;
+  readonly context: BackendContext;
+  readonly request: LaunchRequest;
+  /** Plans in the order of preference, for a port on loopback. At least one. */
+  readonly plansFor: (port: number) => readonly LaunchPlan[];
+  /** Path that answers 200 once requests are welcome. Defaults to `/health`. */
+  readonly healthPath?: string | undefined;
+}
+
+/** Another program may take our port between picking and binding it; that often in a row is no accident. */
+const PORT_ATTEMPTS = 3;
+
+/**
+ * An engine in a child process that answers HTTP on loopback: llama-server, our embedded worker, flm. It is ready when the child says
+ * so on its output (the protocol of llama.cpp's router mode) or when its health path answers, whichever comes first.
+ */
+export class EngineProcess implements WrappedServer {
+  readonly backend: string;
+  readonly #options: EngineProcessOptions;
+  readonly #exited = Promise.withResolvers<ExitInfo>();
+  readonly #notes: string[] = [];
+  #child: SupervisedChild | undefined;
+  #state: WrappedServerState = "idle";
+  #port = 0;
+
+  constructor(options: EngineProcessOptions) {
+    this.backend = options.backend;
+    this.#options = options;
+  }
+
+  get state(): WrappedServerState {
+    return this.#state;
+  }
+
+  get baseUrl(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get notes(): readonly string[] {
+    return this.#notes;
+  }
+
+  get exited(): Promise<ExitInfo> {
+    return this.#exited.promise;
+  }
+
+  logTail(): readonly string[] {
+    return this.#child?.logTail() ?? [];
+  }
+
+  async start(options: StartOptions): Promise<void> {
+    if (this.#state !== "idle") throw new Error(`This engine is ${this.#state}; make a new one to start again`);
+    this.#state = "starting";
+    try {
+      await this.#startWithFallbacks(options);
+    } catch (error) {
+      this.#state = "failed";
+      await this.#child?.stop({ stepMs: 1000 });
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child === undefined) return;
+    if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
+    await this.#child.stop({ exitLine: "cmd_router_to_child:exit" });
+    this.#state = this.#state === "stopping" ? "stopped" : this.#state;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #startWithFallbacks(options: StartOptions): Promise<void> {
+    const { request, context } = this.#options;
+    let failure: unknown;
+    for (let planIndex = 0, attempt = 1; ; attempt++) {
+      this.#port = await pickFreePort();
+      const plans = this.#options.plansFor(this.#port);
+      const plan = plans[planIndex];
+      if (plan === undefined) throw failure;
+      try {
+        const child = await this.#startOnce(plan, options);
+        if (plan.note !== undefined && planIndex > 0) {
+          this.#notes.push(plan.note);
+          context.log.warning(request.model, plan.note);
+        }
+        this.#state = "ready";
+        void child.exited.then((exit) => {
+          if (this.#state === "ready") this.#state = "failed";
+          this.#exited.resolve(exit);
+        });
+        return;
+      } catch (error) {
+        options.signal.throwIfAborted();
+        failure = error;
+        if (isPortTaken(this.logTail()) && attempt < PORT_ATTEMPTS) continue;
+        planIndex++;
+        if (plans[planIndex] !== undefined) context.log.warning(request.model, errorMessage(error));
+      }
+    }
+  }
+
+  async #startOnce(plan: LaunchPlan, { signal, onProgress }: StartOptions): Promise<SupervisedChild> {
+    const { context, request, healthPath = "/health" } = this.#options;
+    const spoke = Promise.withResolvers<void>();
+    let speaksProtocol = false;
+    const onState = (line: EngineStateLine) => {
+      speaksProtocol = true;
+      if (line.state === "ready") spoke.resolve();
+      else if (line.progress !== undefined) onProgress?.(line.progress);
+    };
+    context.log.debug(request.model, `starting ${plan.command} ${plan.args.join(" ")}`);
+    const child = await this.#spawn(plan, onState);
+    this.#child = child;
+    // The probe ends with whichever comes first: its answer, the state line, the end of the child, the caller's abort.
+    const probing = new AbortController();
+    const ready = Promise.race([
+      spoke.promise,
+      waitUntilHealthy(`${this.baseUrl}${healthPath}`, {
+        signal: AbortSignal.any([signal, probing.signal]),
+        isNeeded: () => !speaksProtocol,
+      }),
+      child.exited.then((exit) => {
+        throw new InstanceExitedError(request.model, { how: describeExit(exit), logTail: child.logTail() });
+      }),
+      aborted(signal, probing.signal),
+    ]);
+    try {
+      await ready;
+      return child;
+    } catch (error) {
+      await child.stop({ stepMs: 1000 });
+      if (!(error instanceof InstanceExitedError)) throw error;
+      throw explainStartFailure({ model: request.model, backend: this.backend, cause: error });
+    } finally {
+      probing.abort();
+    }
+  }
+
+  async #spawn(plan: LaunchPlan, onState: (line: EngineStateLine) => void): Promise<SupervisedChild> {
+    const { context, request } = this.#options;
+    try {
+      return await SupervisedChild.spawn({
+        command: plan.command,
+        args: plan.args,
+        env: { ...context.env, ...plan.env },
+        records: context.records,
+        onLine: (line) => {
+          const stateLine = parseStateLine(line);
+          if (stateLine === undefined) context.log.debug(request.model, line);
+          else onState(stateLine);
+        },
+      });
+    } catch (error) {
+      throw new RouterError("MODEL_LOAD_FAILED", `${plan.command} cannot be started: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+}
+
+/** Rejects with the reason of the first signal once it aborts; the second one ends the listening. */
+function aborted(signal: AbortSignal, until: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: until });
+  });
+}

@@ -1,0 +1,31 @@
+import type { LoadProgress } from "./wrapped-server.ts";
+
+export interface EngineStateLine {
+  readonly state: string;
+  readonly progress?: LoadProgress | undefined;
+}
+
+const PREFIX = "cmd_child_to_router:";
+
+/**
+ * Reads a state line that a child of llama.cpp's router mode prints on its output: `cmd_child_to_router:state:{"state":…,"payload":…}`
+ * since June 2026, `cmd_child_to_router:ready` before. `undefined` for any other line.
+ */
+export function parseStateLine(line: string): EngineStateLine | undefined {
+  const at = line.indexOf(PREFIX);
+  if (at === -1) return undefined;
+  const rest = line.slice(at + PREFIX.length);
+  if (!rest.startsWith("state:")) return { state: rest.split(":", 1)[0]?.trim() ?? "" };
+  try {
+    const { state, payload } = JSON.parse(rest.slice("state:".length)) as { state?: unknown; payload?: unknown };
+    return { state: String(state), progress: progressOf(payload) };
+  } catch {
+    return { state: "unknown" }; // A line of a newer protocol: it still shows that the child speaks it.
+  }
+}
+
+function progressOf(payload: unknown): LoadProgress | undefined {
+  if (typeof payload !== "object" || payload === null) return undefined;
+  const { current, value } = payload as { current?: unknown; value?: unknown };
+  return typeof current === "string" && typeof value === "number" ? { stage: current, fraction: value } : undefined;
+}

@@ -1,0 +1,56 @@
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+
+const EXECUTABLE = process.platform === "win32" ? "llama-server.exe" : "llama-server";
+
+export interface LlamaCppExecutable {
+  readonly path: string;
+  /** Folder below `<binDir>/llamacpp`, or `bin` for a named path and `system` for one on PATH. */
+  readonly variant: string;
+}
+
+/** Variants in the order in which an installed one is taken when none is asked for. */
+const PREFERENCE = ["metal", "cuda", "rocm", "vulkan", "from-source", "cpu"] as const;
+
+export interface FindOptions {
+  /** Path named by `--llamacpp-bin` or `LEMONADE_LLAMACPP_BIN`: when given, only this one counts. */
+  readonly named: string | undefined;
+  /** Variant asked for by `--llamacpp`; `auto` takes the best installed one, then PATH. */
+  readonly variant: string;
+  readonly binDir: string;
+  readonly searchPath: string | undefined;
+}
+
+/** Where a `llama-server` is, looked up in this order: the named path, the install folder, PATH. */
+export async function findExecutable(options: FindOptions): Promise<LlamaCppExecutable | undefined> {
+  const { named, variant, binDir, searchPath = "" } = options;
+  if (named !== undefined) return (await isExecutable(named)) ? { path: named, variant: "bin" } : undefined;
+  if (variant !== "system") {
+    for (const candidate of variant === "auto" ? PREFERENCE : [variant]) {
+      const path = await findInFolder(join(binDir, "llamacpp", candidate));
+      if (path !== undefined) return { path, variant: candidate };
+    }
+    if (variant !== "auto") return undefined;
+  }
+  for (const folder of searchPath.split(delimiter).filter(Boolean)) {
+    const path = join(folder, EXECUTABLE);
+    if (await isExecutable(path)) return { path, variant: "system" };
+  }
+  return undefined;
+}
+
+/** Release archives put the program at the top, in `bin` or in `build/bin`, depending on their age. */
+export async function findInFolder(folder: string): Promise<string | undefined> {
+  for (const path of [join(folder, EXECUTABLE), join(folder, "build", "bin", EXECUTABLE), join(folder, "bin", EXECUTABLE)]) {
+    if (await isExecutable(path)) return path;
+  }
+  return undefined;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,79 @@
+import { RouterError } from "../../errors.ts";
+import type { LaunchRequest } from "../wrapped-server.ts";
+
+export interface LaunchArgumentsOptions {
+  readonly request: LaunchRequest;
+  readonly port: number;
+  /** Flags that the installed build knows; ours are dropped when it does not. */
+  readonly flags: ReadonlySet<string>;
+  /** Whether layers go to the GPU (`-ngl 99`) or stay on the CPU (`-ngl 0`). */
+  readonly useGpu: boolean;
+  readonly contextShift: boolean;
+  readonly seed?: number | undefined;
+}
+
+/** Embedding inputs must fit one physical batch, so both batches and the context are at least this many tokens. */
+const EMBEDDING_BATCH_TOKENS = 8192;
+
+/** The command line of llama-server as Lemonade launches it (order and values), plus the address and one alias. */
+export function launchArguments(options: LaunchArgumentsOptions): string[] {
+  const { request, port, flags, useGpu, contextShift, seed } = options;
+  const isEmbedding = request.kind === "embedding";
+  const contextTokens = isEmbedding ? Math.max(request.contextTokens, EMBEDDING_BATCH_TOKENS) : request.contextTokens;
+  const batch = String(EMBEDDING_BATCH_TOKENS);
+  const managed: (readonly string[])[] = [
+    ["-m", request.files.model],
+    ["--ctx-size", String(contextTokens)],
+    ["--host", "127.0.0.1"],
+    ["--port", String(port)],
+    ["--alias", request.model],
+  ];
+  if (seed !== undefined) managed.push(["--seed", String(seed)]);
+  if (request.files.mmproj !== undefined) {
+    managed.push(["--mmproj", request.files.mmproj]);
+    if (!useGpu) managed.push(["--no-mmproj-offload"]);
+  }
+  managed.push(["--jinja"]);
+  if (contextShift) managed.push(["--context-shift"]);
+  managed.push(["--keep", "16"], ["--reasoning-format", "auto"]);
+  if (isEmbedding) managed.push(["--embeddings"], ["--batch-size", batch], ["--ubatch-size", batch]);
+  if (request.kind === "reranking") managed.push(["--reranking"]);
+  // The page of the engine costs memory and is ours to serve; it was called webui before 2026.
+  managed.push(flags.has("--no-ui") ? ["--no-ui"] : ["--no-webui"]);
+  managed.push(["-ngl", useGpu ? "99" : "0"]);
+  const kept = managed.filter(([flag]) => flag !== undefined && (flags.size === 0 || flags.has(flag)));
+  checkExtraArguments(request.extraArgs, { managed: kept.map(([flag]) => flag ?? ""), flags });
+  return [...kept.flat(), ...request.extraArgs];
+}
+
+/** Other spellings of the flags we set ourselves: naming one of them would silently win over ours. */
+const SPELLINGS: readonly (readonly string[])[] = [
+  ["-m", "--model"],
+  ["--ctx-size", "-c"],
+  ["--alias", "-a"],
+  ["--mmproj", "-mm"],
+  ["--embeddings", "--embedding"],
+  ["--reranking", "--rerank"],
+  ["--batch-size", "-b"],
+  ["--ubatch-size", "-ub"],
+  ["-ngl", "--n-gpu-layers", "--gpu-layers"],
+  ["--seed", "-s"],
+];
+
+function checkExtraArguments(extra: readonly string[], known: { managed: readonly string[]; flags: ReadonlySet<string> }): void {
+  const reserved = known.managed.flatMap((flag) => SPELLINGS.find((names) => names[0] === flag) ?? [flag]);
+  for (const word of extra) {
+    if (!/^--?[a-zA-Z]/.test(word)) continue;
+    const flag = word.split("=", 1)[0] ?? word;
+    if (reserved.includes(flag)) {
+      throw new RouterError("CONFIG_INVALID", `The engine argument ${flag} is set by lemonade itself`, {
+        hint: `Arguments that lemonade sets in this launch: ${reserved.join(", ")}.`,
+      });
+    }
+    if (known.flags.size > 0 && !known.flags.has(flag)) {
+      throw new RouterError("CONFIG_INVALID", `The installed llama-server does not know the argument ${flag}`, {
+        hint: "`llama-server --help` lists what it knows; arguments differ between versions.",
+      });
+    }
+  }
+}

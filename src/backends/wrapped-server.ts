@@ -1,0 +1,50 @@
+import type { ModelFiles, ModelKind } from "../model/index.ts";
+import type { ExitInfo } from "../platform/index.ts";
+
+/** What an engine is asked to serve, and how. */
+export interface LaunchRequest {
+  /** The name that the engine reports in its answers. */
+  readonly model: string;
+  readonly files: ModelFiles;
+  readonly kind: ModelKind;
+  /** Context to reserve, in tokens. */
+  readonly contextTokens: number;
+  /** Arguments of the user for the engine, after all of ours. */
+  readonly extraArgs: readonly string[];
+}
+
+export interface LoadProgress {
+  /** What is being loaded: `text_model`, `mmproj_model`, … in the engine's words. */
+  readonly stage: string;
+  /** 0 to 1. */
+  readonly fraction: number;
+}
+
+export type WrappedServerState = "idle" | "starting" | "ready" | "stopping" | "stopped" | "failed";
+
+export interface StartOptions {
+  /** Aborting ends the child process and rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+}
+
+/**
+ * The object that owns one engine process serving one model. Every backend is a peer of the others: nothing outside its folder knows
+ * which one it talks to.
+ */
+export interface WrappedServer extends AsyncDisposable {
+  readonly backend: string;
+  readonly state: WrappedServerState;
+  /** Base of the engine's HTTP side, `http://127.0.0.1:PORT`; meaningful once `start` has resolved. */
+  readonly baseUrl: string;
+  readonly pid: number | undefined;
+  /** Remarks a user should see: that the GPU failed and the CPU serves, for instance. */
+  readonly notes: readonly string[];
+  /** Starts the engine and resolves when it answers. Rejects with MODEL_LOAD_FAILED and the likely cause. */
+  start(options: StartOptions): Promise<void>;
+  /** Settles when a started process is gone, whatever the reason. Never rejects. */
+  readonly exited: Promise<ExitInfo>;
+  /** Ends the process in steps; resolves when it is gone. */
+  stop(): Promise<void>;
+  logTail(): readonly string[];
+}

@@ -1,0 +1,28 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+export interface Directories {
+  /** `user_models.json`, `user_settings.json`, the built-in model. */
+  readonly cacheDir: string;
+  /** Installed engines, one folder per backend and variant. */
+  readonly binDir: string;
+  /** The running server and its children: pid files and the log of a server in the background. */
+  readonly runDir: string;
+  /** The Hugging Face cache that other tools share. */
+  readonly hubCacheDir: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where everything lies on disk; an empty variable counts as unset, as in huggingface_hub. */
+export function directoriesFrom(env: Environment): Directories {
+  const home = env["HOME"] || env["USERPROFILE"] || homedir();
+  const cacheDir = resolve(env["LEMONADE_CACHE_DIR"] || join(home, ".cache", "lemonade"));
+  const hfHome = env["HF_HOME"] || join(env["XDG_CACHE_HOME"] || join(home, ".cache"), "huggingface");
+  return {
+    cacheDir,
+    binDir: resolve(env["LEMONADE_BIN_DIR"] || join(cacheDir, "bin")),
+    runDir: join(cacheDir, "run"),
+    hubCacheDir: resolve(env["HF_HUB_CACHE"] || env["HUGGINGFACE_HUB_CACHE"] || join(hfHome, "hub")),
+  };
+}

@@ -1,0 +1,3 @@
+export { directoriesFrom, type Directories } from "./directories.ts";
+export { LLAMACPP_BACKENDS, resolveSettings, type Flags, type LlamaCppBackend, type Settings } from "./settings.ts";
+export { splitArguments } from "./split-arguments.ts";

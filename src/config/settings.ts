@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import * as v from "valibot";
+import { RouterError } from "../errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../platform/index.ts";
+import { directoriesFrom, type Directories } from "./directories.ts";
+import { splitArguments } from "./split-arguments.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Which llama.cpp build, or `embedded` for the engine inside our own worker process. */
+export const LLAMACPP_BACKENDS = ["auto", "vulkan", "rocm", "metal", "cpu", "cuda", "system", "from-source", "embedded"] as const;
+export type LlamaCppBackend = (typeof LLAMACPP_BACKENDS)[number];
+
+/** What the command line may say; every field is the raw text of its flag. */
+export interface Flags {
+  readonly port?: string | undefined;
+  readonly host?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly ctxSize?: string | undefined;
+  readonly llamacpp?: string | undefined;
+  readonly llamacppArgs?: string | undefined;
+  readonly llamacppBin?: string | undefined;
+  readonly modelsDir?: readonly string[] | undefined;
+  readonly maxLoadedModels?: string | undefined;
+}
+
+const integer = (min: number, max: number) =>
+  v.pipe(
+    v.string(),
+    v.trim(),
+    v.regex(/^\d+$/, "must be a whole number"),
+    v.transform(Number),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
+  );
+
+const choice = <const T extends readonly string[]>(choices: T) => v.picklist(choices, `must be one of ${choices.join(", ")}`);
+
+export interface Settings extends Directories {
+  /** TCP port; 0 lets the system choose. */
+  readonly port: number;
+  /** Address to listen on; `localhost` means both loopback addresses. */
+  readonly host: string;
+  readonly logLevel: LogLevel;
+  /** Context of a loaded model, in tokens. */
+  readonly contextTokens: number;
+  readonly llamacppBackend: LlamaCppBackend;
+  readonly llamacppArgs: readonly string[];
+  /** Path of a `llama-server` to use instead of an installed one. */
+  readonly llamacppBin: string | undefined;
+  /** A failed start on the GPU is final: no second try on the CPU. */
+  readonly isCpuFallbackOff: boolean;
+  readonly modelsDirs: readonly string[];
+  /** How many models of each kind (text, embedding, reranking) stay loaded. */
+  readonly maxLoadedModels: number;
+  /** Generation is made repeatable (`--seed 42`) for tests. */
+  readonly isCi: boolean;
+}
+
+/** Flags over environment over the saved log level over defaults. Throws `CONFIG_INVALID` naming the flag or the variable. */
+export function resolveSettings(flags: Flags, env: Environment): Settings {
+  const pick = <T>(flag: string, value: string | undefined, variable: string, schema: v.GenericSchema<string, T>, fallback: T): T => {
+    const [origin, text] = value === undefined ? [variable, env[variable]] : [flag, value];
+    if (text === undefined || (value === undefined && text === "")) return fallback;
+    const parsed = v.safeParse(schema, text);
+    if (parsed.success) return parsed.output;
+    throw new RouterError("CONFIG_INVALID", `${origin} ${parsed.issues[0].message}, but is "${text}"`);
+  };
+  const text = v.pipe(v.string(), v.minLength(1, "must not be empty"));
+  const directories = directoriesFrom(env);
+  const logLevels = choice(LOG_LEVELS);
+  const bin = pick("--llamacpp-bin", flags.llamacppBin, "LEMONADE_LLAMACPP_BIN", text, "");
+  const argumentLine = pick("--llamacpp-args", flags.llamacppArgs, "LEMONADE_LLAMACPP_ARGS", v.string(), "");
+  return {
+    ...directories,
+    port: pick("--port", flags.port, "LEMONADE_PORT", integer(0, 65_535), 8000),
+    host: pick("--host", flags.host, "LEMONADE_HOST", text, "localhost"),
+    logLevel:
+      (flags.logLevel === undefined ? savedLogLevel(directories.cacheDir) : undefined) ??
+      pick("--log-level", flags.logLevel, "LEMONADE_LOG_LEVEL", logLevels, "info"),
+    contextTokens: pick("--ctx-size", flags.ctxSize, "LEMONADE_CTX_SIZE", integer(16, 2 ** 31 - 1), 4096),
+    llamacppBackend: pick("--llamacpp", flags.llamacpp, "LEMONADE_LLAMACPP", choice(LLAMACPP_BACKENDS), "auto"),
+    llamacppArgs: splitArguments(argumentLine),
+    llamacppBin: bin === "" ? undefined : resolve(bin),
+    isCpuFallbackOff: Boolean(env["LEMONADE_LLAMACPP_NO_FALLBACK"]),
+    modelsDirs: (flags.modelsDir ?? env["LEMONADE_MODELS_DIR"]?.split(process.platform === "win32" ? ";" : ":") ?? [])
+      .filter((path) => path !== "")
+      .map((path) => resolve(path)),
+    maxLoadedModels: pick("--max-loaded-models", flags.maxLoadedModels, "LEMONADE_MAX_LOADED_MODELS", integer(1, 1000), 1),
+    isCi: Boolean(env["LEMONADE_CI_MODE"]),
+  };
+}
+
+const UserSettings = v.object({ log_level: v.optional(v.picklist(LOG_LEVELS)) });
+
+/** The level that `POST log-level` saved; an unreadable file means none, as in Lemonade. */
+function savedLogLevel(cacheDir: string): Settings["logLevel"] | undefined {
+  try {
+    return v.parse(UserSettings, JSON.parse(readFileSync(join(cacheDir, "user_settings.json"), "utf8"))).log_level;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,40 @@
+import type { LoadProgress, WrappedServer } from "../backends/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
+import type { Resident } from "../scheduling/index.ts";
+
+/** What a load may ask beyond the settings of the server. */
+export interface LoadOptions {
+  /** Context to reserve, in tokens. Defaults to the server's setting. */
+  readonly contextTokens?: number | undefined;
+  /** Engine arguments after those of the server's setting. */
+  readonly extraArgs?: readonly string[] | undefined;
+}
+
+/** One model that has, gets or loses an engine. Changed by the router's loop alone. */
+export class Instance implements Resident {
+  readonly entry: ModelEntry;
+  readonly kind: ModelKind;
+  readonly options: LoadOptions;
+  /** Aborted when the load shall end: nobody waits for it any more, or it is unloaded. */
+  readonly loadAbort = new AbortController();
+  state: Resident["state"] = "loading";
+  inFlight = 0;
+  lastUsedMs: number;
+  server: WrappedServer | undefined;
+  progress: LoadProgress | undefined;
+  /** Settles once the engine is gone and the place is free. */
+  readonly gone = Promise.withResolvers<void>();
+  /** Called whenever a request gives its lease back. */
+  onIdle: (() => void) | undefined;
+
+  constructor(entry: ModelEntry, options: LoadOptions, nowMs: number) {
+    this.entry = entry;
+    this.kind = kindOfLabels(entry.labels);
+    this.options = options;
+    this.lastUsedMs = nowMs;
+  }
+
+  get model(): string {
+    return this.entry.id;
+  }
+}

@@ -1,0 +1,278 @@
+import { errorMessage, RouterError } from "../errors.ts";
+import { kindOfLabels, type ModelEntry } from "../model/index.ts";
+import { describeExit, type Log } from "../platform/index.ts";
+import { decide, type Decision } from "../scheduling/index.ts";
+import type { LoadProgress, WrappedServer } from "../backends/index.ts";
+import { Instance, type LoadOptions } from "./instance.ts";
+import { Lease } from "./lease.ts";
+
+export interface ResidencyOptions {
+  readonly log: Log;
+  /** How many models of one kind may be resident. */
+  readonly maxLoaded: number;
+  /** Makes and starts the engine of a model. */
+  readonly startEngine: (
+    entry: ModelEntry,
+    options: LoadOptions,
+    start: { signal: AbortSignal; onProgress: (progress: LoadProgress) => void },
+  ) => Promise<WrappedServer>;
+  /** How long a request may wait for a place, in milliseconds. Defaults to 10 minutes. */
+  readonly queueTimeoutMs?: number | undefined;
+  /** How many requests may wait. Defaults to 1024. */
+  readonly maxWaiting?: number | undefined;
+  /** How long a request waits for a busy model before that one takes no new requests. Defaults to 5 seconds. */
+  readonly patienceMs?: number | undefined;
+  /** How long an unloaded model may finish its requests before its engine is ended. Defaults to 10 seconds. */
+  readonly drainMs?: number | undefined;
+}
+
+type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs", number>>;
+
+interface Waiter {
+  readonly entry: ModelEntry;
+  readonly options: LoadOptions;
+  readonly sinceMs: number;
+  readonly lease: PromiseWithResolvers<Lease>;
+  /** Why it still waits, for the message when it has waited too long. */
+  reason: string;
+}
+
+/**
+ * The one loop that owns which models are resident: every event (a request comes or leaves, an engine is ready or gone, a lease ends)
+ * runs `#pump`, which asks the pure `decide` about each waiting request in order of arrival and carries the decisions out.
+ */
+export class ResidencyLoop implements AsyncDisposable {
+  readonly #options: ResidencyOptions & Limits;
+  readonly #instances = new Map<string, Instance>();
+  readonly #waiting = new Set<Waiter>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(options: ResidencyOptions) {
+    const { queueTimeoutMs = 600_000, maxWaiting = 1024, patienceMs = 5000, drainMs = 10_000 } = options;
+    this.#options = { ...options, queueTimeoutMs, maxWaiting, patienceMs, drainMs };
+  }
+
+  get instances(): readonly Instance[] {
+    return [...this.#instances.values()];
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Waits until the model is loaded (loading it when needed) and hands out a lease. Rejects with the signal's reason when the caller
+   * leaves; a load that nobody waits for any more is aborted.
+   */
+  async acquire(entry: ModelEntry, options: { signal: AbortSignal; load?: LoadOptions | undefined }): Promise<Lease> {
+    const { signal, load = {} } = options;
+    signal.throwIfAborted();
+    if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    if (this.#waiting.size >= this.#options.maxWaiting) {
+      throw new RouterError("QUEUE_FULL", `${this.#waiting.size} requests wait already; ${entry.id} was not queued`, {
+        hint: "Try again later.",
+      });
+    }
+    const waiter: Waiter = { entry, options: load, sinceMs: Date.now(), lease: Promise.withResolvers(), reason: "" };
+    const leave = () => this.#leave(waiter, signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    this.#waiting.add(waiter);
+    this.#pump();
+    try {
+      return await waiter.lease.promise;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Ends the engine of a model: its requests may finish for a while, new ones wait and load it again. */
+  async unload(model: string): Promise<void> {
+    const instance = this.#instances.get(model);
+    if (instance === undefined) return;
+    if (instance.state === "loading")
+      this.#abortLoad(instance, new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`));
+    else this.#stop(instance, this.#options.drainMs);
+    await instance.gone.promise;
+  }
+
+  /** Rejects all waiting requests, lets running ones finish for `drainMs`, ends every engine. */
+  async close(drainMs: number): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    const closing = new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    for (const waiter of this.#waiting) this.#reject(waiter, closing);
+    const instances = this.instances;
+    for (const instance of instances) {
+      if (instance.state === "loading") this.#abortLoad(instance, closing);
+      else this.#stop(instance, drainMs);
+    }
+    await Promise.all(instances.map(({ gone }) => gone.promise));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0);
+  }
+
+  #pump(): void {
+    if (this.#isClosed) return;
+    const nowMs = Date.now();
+    const contended = new Set<string>();
+    for (const waiter of this.#waiting) {
+      const { entry } = waiter;
+      const waitedMs = nowMs - waiter.sinceMs;
+      const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs };
+      const decision = decide(wish, this.instances, this.#options);
+      if (decision.kind === "queue") contended.add(wish.kind);
+      this.#carryOut(waiter, decision);
+      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs) this.#reject(waiter, queueTimeout(waiter, waitedMs));
+    }
+    // Whoever a model was drained for is served or gone: it takes requests again.
+    for (const instance of this.#instances.values()) {
+      if (instance.state === "draining" && !contended.has(instance.kind)) {
+        instance.state = "ready";
+        if (this.#waiting.size > 0) queueMicrotask(() => this.#pump());
+      }
+    }
+    this.#arm(nowMs);
+  }
+
+  #carryOut(waiter: Waiter, decision: Decision): void {
+    const own = this.#instances.get(waiter.entry.id);
+    switch (decision.kind) {
+      case "serve":
+        if (own !== undefined) this.#serve(waiter, own);
+        return;
+      case "wait":
+        waiter.reason = own === undefined ? "another model is being unloaded" : `${own.model} is ${own.state}`;
+        return;
+      case "load": {
+        const evicted = decision.evict.map((model) => this.#instances.get(model)).filter((instance) => instance !== undefined);
+        for (const instance of evicted) {
+          this.#options.log.info("router", `evicting ${instance.model}, least recently used, for ${waiter.entry.id}`);
+          this.#stop(instance, 0);
+        }
+        void this.#load(waiter, evicted);
+        return;
+      }
+      case "queue": {
+        waiter.reason = `every place is taken by a busy model (${decision.busy.join(", ")})`;
+        const drained = decision.drain === undefined ? undefined : this.#instances.get(decision.drain);
+        if (drained !== undefined) drained.state = "draining";
+        return;
+      }
+      default:
+        decision satisfies never;
+    }
+  }
+
+  #serve(waiter: Waiter, instance: Instance): void {
+    instance.inFlight++;
+    instance.lastUsedMs = Date.now();
+    this.#waiting.delete(waiter);
+    const release = () => {
+      instance.inFlight--;
+      instance.lastUsedMs = Date.now();
+      if (instance.inFlight === 0) instance.onIdle?.();
+      if (this.#waiting.size > 0) this.#pump();
+    };
+    waiter.lease.resolve(new Lease(instance, release));
+  }
+
+  async #load(waiter: Waiter, evicted: readonly Instance[]): Promise<void> {
+    const { log } = this.#options;
+    const instance = new Instance(waiter.entry, waiter.options, Date.now());
+    this.#instances.set(instance.model, instance);
+    const startedMs = Date.now();
+    try {
+      await Promise.all(evicted.map(({ gone }) => gone.promise));
+      instance.loadAbort.signal.throwIfAborted();
+      log.info("router", `loading ${instance.model}`);
+      const onProgress = (progress: LoadProgress) => (instance.progress = progress);
+      const server = await this.#options.startEngine(waiter.entry, waiter.options, { signal: instance.loadAbort.signal, onProgress });
+      if (instance.loadAbort.signal.aborted) await server.stop(); // It was ready in the moment when nobody wanted it any more.
+      instance.loadAbort.signal.throwIfAborted();
+      instance.server = server;
+      instance.state = "ready";
+      log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
+      void server.exited.then((exit) => {
+        if (instance.state !== "stopping") {
+          log.error(
+            "router",
+            `the engine of ${instance.model} ended unexpectedly (${describeExit(exit)}); the next request loads it again`,
+          );
+        }
+        this.#remove(instance);
+      });
+    } catch (error) {
+      // Requests that came after an abort wait for their own load; all others learn why this one failed.
+      if (!instance.loadAbort.signal.aborted) {
+        log.error("router", errorMessage(error));
+        this.#rejectAll(instance.model, error);
+      }
+      this.#remove(instance);
+      return;
+    }
+    this.#pump();
+  }
+
+  /** The engine ends once no request is in flight, or after `drainMs`. */
+  #stop(instance: Instance, drainMs: number): void {
+    if (instance.state === "stopping") return;
+    instance.state = "stopping";
+    const stop = () => {
+      clearTimeout(deadline);
+      instance.onIdle = undefined;
+      void instance.server?.stop();
+    };
+    const deadline = setTimeout(stop, drainMs);
+    if (instance.inFlight === 0) stop();
+    else instance.onIdle = stop;
+  }
+
+  #remove(instance: Instance): void {
+    if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
+    instance.gone.resolve();
+    this.#pump();
+  }
+
+  #leave(waiter: Waiter, reason: unknown): void {
+    if (!this.#waiting.has(waiter)) return;
+    this.#reject(waiter, reason);
+    const instance = this.#instances.get(waiter.entry.id);
+    const isWanted = [...this.#waiting].some((other) => other.entry.id === waiter.entry.id);
+    if (instance?.state === "loading" && !isWanted) this.#abortLoad(instance, reason);
+    this.#pump();
+  }
+
+  #abortLoad(instance: Instance, reason: unknown): void {
+    this.#rejectAll(instance.model, reason);
+    instance.state = "stopping";
+    instance.loadAbort.abort(reason);
+  }
+
+  #rejectAll(model: string, error: unknown): void {
+    for (const waiter of this.#waiting) if (waiter.entry.id === model) this.#reject(waiter, error);
+  }
+
+  #reject(waiter: Waiter, error: unknown): void {
+    this.#waiting.delete(waiter);
+    waiter.lease.reject(error);
+  }
+
+  /** Time alone changes two decisions: patience running out and the end of the wait. */
+  #arm(nowMs: number): void {
+    clearTimeout(this.#timer);
+    const { patienceMs, queueTimeoutMs } = this.#options;
+    const moments = [...this.#waiting]
+      .flatMap(({ sinceMs }) => [sinceMs + patienceMs, sinceMs + queueTimeoutMs])
+      .filter((moment) => moment > nowMs);
+    if (moments.length > 0) this.#timer = setTimeout(() => this.#pump(), Math.min(...moments) - nowMs);
+  }
+}
+
+function queueTimeout(waiter: Waiter, waitedMs: number): RouterError {
+  return new RouterError("QUEUE_TIMEOUT", `${waiter.entry.id} got no place within ${Math.round(waitedMs / 1000)} s: ${waiter.reason}`, {
+    hint: "Allow more models with --max-loaded-models, or try again later.",
+  });
+}

@@ -1,0 +1,161 @@
+import { join } from "node:path";
+import { childEnvironment, type BackendContext } from "../backends/index.ts";
+import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
+import type { Settings } from "../config/index.ts";
+import { RouterError } from "../errors.ts";
+import { kindOfLabels, type ModelKind } from "../model/index.ts";
+import { ProcessRecords, type Log } from "../platform/index.ts";
+import { createBackendChooser } from "./choose-backend.ts";
+import type { LoadOptions } from "./instance.ts";
+import type { Lease } from "./lease.ts";
+import { ResidencyLoop } from "./residency-loop.ts";
+
+export interface RouterOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  /** What engines inherit, less the variables that llama.cpp reads as options. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** One resident model, for people and clients. */
+export interface ModelStatus {
+  readonly model: string;
+  readonly checkpoint: string;
+  readonly recipe: string;
+  readonly kind: ModelKind;
+  readonly state: "loading" | "ready" | "busy" | "draining" | "stopping";
+  readonly backend: string | undefined;
+  readonly pid: number | undefined;
+  readonly baseUrl: string | undefined;
+  readonly inFlight: number;
+  /** 0 to 1 while loading, where the engine tells. */
+  readonly loadFraction: number | undefined;
+  readonly lastUsedMs: number;
+  readonly notes: readonly string[];
+}
+
+/** How long running requests may go on when the server shuts down, in milliseconds. */
+const SHUTDOWN_DRAIN_MS = 10_000;
+
+/** The composition root: turns a model name into a lease on an engine, and owns every lifetime behind it. */
+export interface Router extends AsyncDisposable {
+  readonly catalog: Catalog;
+  /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
+  resolve(model: string): Promise<CatalogEntry>;
+  /** Waits until the model is loaded and hands out the right to send it one request. */
+  acquire(model: string, options: { signal: AbortSignal }): Promise<Lease>;
+  /** Loads a model, or loads it again when it runs with other options. Resolves to its entry and whether it was there already. */
+  load(
+    model: string,
+    options: { signal: AbortSignal; load?: LoadOptions | undefined },
+  ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
+  /** Unloads one model, or all; requests in flight may finish for a while. Returns the names that were resident. */
+  unload(model?: string): Promise<string[]>;
+  /** Resident models, most recently used first. */
+  status(): ModelStatus[];
+  /** Lets running requests finish up to a deadline, ends every engine. */
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+export async function createRouter({ settings, log, env }: RouterOptions): Promise<Router> {
+  const records = new ProcessRecords(join(settings.runDir, "children"));
+  for (const command of await records.reapLeftovers()) log.warning("router", `ended an engine left over by a killed server: ${command}`);
+  const context: BackendContext = { log, records, env: childEnvironment(env) };
+  const catalog = createCatalog(settings);
+  const chooseBackend = createBackendChooser(settings, context);
+  const loop = new ResidencyLoop({
+    log,
+    maxLoaded: settings.maxLoadedModels,
+    async startEngine(entry, options, { signal, onProgress }) {
+      const files = await catalog.locate(entry);
+      if (files === undefined) {
+        throw new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${entry.id} are not on this disk`, {
+          hint: `Fetch them: lemonade pull ${entry.id}`,
+        });
+      }
+      signal.throwIfAborted();
+      const backend = await chooseBackend(entry);
+      const request = {
+        model: entry.id,
+        files,
+        kind: kindOfLabels(entry.labels),
+        contextTokens: options.contextTokens ?? settings.contextTokens,
+        extraArgs: [...settings.llamacppArgs, ...(options.extraArgs ?? [])],
+      };
+      const server = await backend.createServer(request, { signal });
+      await server.start({ signal, onProgress });
+      return server;
+    },
+  });
+  return new LocalRouter(catalog, loop);
+}
+
+class LocalRouter implements Router {
+  readonly catalog: Catalog;
+  readonly #loop: ResidencyLoop;
+
+  constructor(catalog: Catalog, loop: ResidencyLoop) {
+    this.catalog = catalog;
+    this.#loop = loop;
+  }
+
+  async resolve(model: string): Promise<CatalogEntry> {
+    const entry = await this.catalog.find(model);
+    if (entry !== undefined) return entry;
+    const close = await this.catalog.suggest(model);
+    const hint = close.length === 0 ? "`lemonade list` shows what there is." : `Did you mean ${close.join(" or ")}?`;
+    throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`, { hint });
+  }
+
+  async acquire(model: string, { signal }: { signal: AbortSignal }): Promise<Lease> {
+    return await this.#loop.acquire(await this.resolve(model), { signal });
+  }
+
+  async load(
+    model: string,
+    { signal, load = {} }: { signal: AbortSignal; load?: LoadOptions | undefined },
+  ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
+    const entry = await this.resolve(model);
+    const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
+    const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
+    if (resident !== undefined && !isAsAsked) await this.#loop.unload(entry.id);
+    const lease = await this.#loop.acquire(entry, { signal, load });
+    lease.release();
+    return { entry, wasLoaded: resident?.state === "ready" && isAsAsked };
+  }
+
+  async unload(model?: string): Promise<string[]> {
+    const entry = model === undefined ? undefined : await this.resolve(model);
+    const names = this.#loop.instances.map((instance) => instance.model).filter((name) => entry === undefined || name === entry.id);
+    await Promise.all(names.map((name) => this.#loop.unload(name)));
+    return names;
+  }
+
+  status(): ModelStatus[] {
+    return this.#loop.instances
+      .toSorted((a, b) => b.lastUsedMs - a.lastUsedMs)
+      .map(({ entry, kind, state, server, inFlight, progress, lastUsedMs }) => ({
+        model: entry.id,
+        checkpoint: entry.checkpoint,
+        recipe: entry.recipe,
+        kind,
+        state: state === "ready" && inFlight > 0 ? "busy" : state,
+        backend: server?.backend,
+        pid: server?.pid,
+        baseUrl: server?.baseUrl,
+        inFlight,
+        loadFraction: state === "loading" ? progress?.fraction : undefined,
+        lastUsedMs,
+        notes: server?.notes ?? [],
+      }));
+  }
+
+  async close({ drainMs = SHUTDOWN_DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {
+    await this.#loop.close(drainMs);
+    await this.catalog[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,1 @@
+export { decide, type Decision, type ResidencyLimits, type Resident, type Wish } from "./residency.ts";
