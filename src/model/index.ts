@@ -22,3 +22,21 @@ export {
   type GroupedFiles,
   type ListedFile,
 } from "./group-gguf-files.ts";
+export {
+  blobLinkTarget,
+  blobPath,
+  blobsFolder,
+  isCommitId,
+  isSafeBlobName,
+  isSafeRevision,
+  lockPath,
+  noExistPath,
+  normalizeEtag,
+  partialBlobPath,
+  refPath,
+  refsFolder,
+  repoFolder,
+  repoOfFolder,
+  snapshotPath,
+  snapshotsFolder,
+} from "./hub-cache-layout.ts";
