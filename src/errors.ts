@@ -5,6 +5,7 @@
  */
 export const ERRORS = {
   INVALID_REQUEST: { status: 400, retryable: false },
+  ENDPOINT_NOT_FOUND: { status: 404, retryable: false },
   MODEL_NOT_FOUND: { status: 404, retryable: false },
   QUEUE_FULL: { status: 429, retryable: true },
   QUEUE_TIMEOUT: { status: 503, retryable: true },

@@ -11,6 +11,7 @@ export interface LaunchPlan {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly cwd?: string | undefined;
   /** Said when this plan is used after an earlier one failed. */
   readonly note?: string | undefined;
 }
@@ -166,6 +167,7 @@ export class EngineProcess implements WrappedServer {
       return await SupervisedChild.spawn({
         command: plan.command,
         args: plan.args,
+        cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,
         onLine: (line) => {

@@ -1,5 +1,7 @@
 export type { Backend, BackendContext } from "./backend.ts";
 export { childEnvironment } from "./child-environment.ts";
-export { createEmbeddedBackend, embeddedEngineFolder } from "./embedded/index.ts";
+export { createEmbeddedBackend, embeddedEngineFolder, findEmbeddedEngine, installEmbeddedEngine } from "./embedded/index.ts";
+export { describeProgress, type InstallProgress, type InstallProgressListener } from "./install/index.ts";
 export { createLlamaCppBackend } from "./llamacpp/index.ts";
+export { buildLlamaCppFromSource } from "./llamacpp/install/index.ts";
 export type { LaunchRequest, LoadProgress, WrappedServer, WrappedServerState } from "./wrapped-server.ts";

@@ -1,3 +1,8 @@
 export { createRouter, type ModelStatus, type Router, type RouterOptions } from "./router.ts";
 export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
+// What the edge folders own and the layers above need: they reach past the router into none of them.
+export type { Catalog, CatalogEntry } from "../catalog/index.ts";
+export { directoriesFrom, resolveSettings, splitArguments, LLAMACPP_BACKENDS, type Flags, type Settings } from "../config/index.ts";
+export { describeProgress, type InstallProgress } from "../backends/index.ts";
+export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";

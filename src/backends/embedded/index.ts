@@ -2,13 +2,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
+import { describeProgress } from "../install/index.ts";
+import type { LaunchRequest } from "../wrapped-server.ts";
 import { findEmbeddedEngine, installEmbeddedEngine } from "./install-engine.ts";
+
+export { findEmbeddedEngine, installEmbeddedEngine, type InstalledEmbeddedEngine } from "./install-engine.ts";
 
 export interface EmbeddedOptions {
   readonly context: BackendContext;
   readonly binDir: string;
   readonly seed?: number | undefined;
 }
+
+/** Requests that one engine answers at a time; further ones wait inside it. The number of llama-server. */
+const PARALLEL_REQUESTS = 4;
 
 /** The folder of the embedded engine below the install folder. */
 export function embeddedEngineFolder(binDir: string): string {
@@ -21,10 +28,7 @@ export function createEmbeddedBackend({ context, binDir, seed }: EmbeddedOptions
   return {
     name: "embedded",
     async createServer(request, { signal }) {
-      if ((await findEmbeddedEngine(directory)) === undefined) {
-        context.log.info("embedded", "installing the embedded engine (85 MB, once)");
-        await installEmbeddedEngine({ directory, signal, onProgress: (text) => context.log.info("embedded", text) });
-      }
+      const engine = (await findEmbeddedEngine(directory)) ?? (await install(directory, context, signal));
       return new EngineProcess({
         backend: "embedded",
         context,
@@ -32,7 +36,9 @@ export function createEmbeddedBackend({ context, binDir, seed }: EmbeddedOptions
         plansFor: (port) => [
           {
             command: process.execPath,
-            args: workerArguments({ directory, port, request, seed }),
+            args: workerArguments(engine.folder, { request, port, seed }),
+            // The settings of Bun in the user's folder are not for our worker.
+            cwd: engine.folder,
             // A compiled executable of ours acts as Bun itself with this variable.
             env: { BUN_BE_BUN: "1" },
           },
@@ -40,4 +46,30 @@ export function createEmbeddedBackend({ context, binDir, seed }: EmbeddedOptions
       });
     },
   };
+}
+
+async function install(directory: string, { log, env }: BackendContext, signal: AbortSignal) {
+  log.info("embedded", "installing the embedded engine (85 MB, once)");
+  let said = "";
+  return await installEmbeddedEngine({
+    directory,
+    env,
+    signal,
+    onProgress(progress) {
+      const text = describeProgress(progress);
+      if (text !== said) log.info("embedded", text);
+      said = text;
+    },
+  });
+}
+
+function workerArguments(engine: string, options: { request: LaunchRequest; port: number; seed: number | undefined }): string[] {
+  const { request, port, seed } = options;
+  const args = [fileURLToPath(new URL("./worker/main.ts", import.meta.url)), "--engine", engine];
+  args.push("--model", request.files.model, "--alias", request.model, "--host", "127.0.0.1", "--port", String(port));
+  args.push("--ctx-size", String(request.contextTokens), "--parallel", String(PARALLEL_REQUESTS));
+  if (request.kind === "embedding") args.push("--embeddings");
+  if (request.kind === "reranking") args.push("--reranking");
+  if (seed !== undefined) args.push("--seed", String(seed));
+  return args;
 }

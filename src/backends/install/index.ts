@@ -1,3 +1,4 @@
+export { describeProgress } from "./describe-progress.ts";
 export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export { InstallFailedError } from "./install-error.ts";
 export type { InstallProgress, InstallProgressListener, InstallStage } from "./install-progress.ts";

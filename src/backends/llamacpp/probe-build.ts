@@ -41,7 +41,7 @@ export function parseFlags(help: string): ReadonlySet<string> {
   const flags = new Set<string>();
   for (const line of help.split("\n")) {
     if (!line.startsWith("-")) continue;
-    const column = line.split(/\s{2,}(?!-)/, 1)[0] ?? "";
+    const column = line.split(/(?<![,\s])\s{2,}/, 1)[0] ?? "";
     for (const match of column.matchAll(/(?:^|[\s,])(--?[a-zA-Z][\w-]*)/g)) if (match[1] !== undefined) flags.add(match[1]);
   }
   return flags;

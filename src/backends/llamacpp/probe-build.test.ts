@@ -1,0 +1,25 @@
+import { expect, test } from "bun:test";
+import { parseFlags, parseVersion } from "./probe-build.ts";
+
+const HELP = `----- common params -----
+-h,    --help, --usage                  print usage and exit
+-a,    --alias STRING                   set model name aliases, comma-separated (--not-a-flag)
+--keep N                                number of tokens to keep from the initial prompt (default: 0, -1 =
+                                        --indented text is no flag
+-kvo,  --kv-offload, -nkvo, --no-kv-offload
+                                        whether to enable KV cache offloading
+-fa,   --flash-attn [on|off|auto]       set Flash Attention use
+`;
+
+test("every spelling in the option column of the help text is a known flag, and nothing else", () => {
+  expect([...parseFlags(HELP)]).toEqual([
+    ...["-h", "--help", "--usage", "-a", "--alias", "--keep", "-kvo", "--kv-offload", "-nkvo", "--no-kv-offload"],
+    ...["-fa", "--flash-attn"],
+  ]);
+});
+
+test("the version is read from both generations of the version text", () => {
+  expect(parseVersion("version: 0.5.0-dev (build 1, commit de3ff81)\nbuilt with GNU")).toBe("0.5.0-dev");
+  expect(parseVersion("version: 9775 (de3ff81)")).toBe("9775");
+  expect(parseVersion("no such text")).toBeUndefined();
+});

@@ -1,0 +1,83 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { isSameProcess } from "../../platform/index.ts";
+import { resolveSettings, type Flags } from "../../router/index.ts";
+import { chatOnTerminal, printAnswer } from "../chat-session.ts";
+import { EXIT } from "../exit-codes.ts";
+import { interruptible, Interruption } from "../interruptible.ts";
+import { ProgressLine } from "../progress-line.ts";
+import { ServerClient } from "../server-client.ts";
+import { findServer, serverUrl, type ServerState } from "../server-state.ts";
+import { startBackgroundServer } from "../start-background-server.ts";
+import { stop } from "./stop.ts";
+
+/**
+ * Loads a model in the running server, or in one started in the background, and chats with it: answers one prompt, else chats on the
+ * terminal, else (started without a terminal, as by another program) stays with the server it started.
+ */
+export async function run(modelOrPath: string, flags: Flags & { readonly prompt?: string | undefined }): Promise<number> {
+  const settings = resolveSettings(flags, process.env);
+  const { server, wasStarted, model } = await interruptible(async (signal) => {
+    const running = await findServer(settings.runDir);
+    const found = running ?? (await startBackgroundServer(settings.runDir, flags, signal));
+    const client = new ServerClient(serverUrl(found));
+    return { server: found, wasStarted: running === undefined, model: await load(client, modelName(modelOrPath), signal) };
+  });
+  const url = serverUrl(server);
+  const client = new ServerClient(url);
+  const goodbye = () => console.error(`The server keeps running at ${url}; \`lemonade stop\` ends it.`);
+  if (flags.prompt !== undefined) {
+    const content = flags.prompt === "-" ? await text(process.stdin) : flags.prompt;
+    await interruptible(async (signal) => await printAnswer(client, { model, messages: [{ role: "user", content }], signal }));
+    goodbye();
+    return EXIT.success;
+  }
+  console.log(`You can now chat with ${model} at ${url}/?model=${encodeURIComponent(model)}#llm-chat`);
+  if (process.stdin.isTTY && process.stdout.isTTY) {
+    await chatOnTerminal(client, model);
+    goodbye();
+  } else if (wasStarted) await stayWith(server);
+  return EXIT.success;
+}
+
+/** A path is made absolute: the server has a working directory of its own. */
+function modelName(modelOrPath: string): string {
+  const isPath = /^[./~\\]|\.gguf$/i.test(modelOrPath) || existsSync(modelOrPath);
+  return isPath && existsSync(modelOrPath) ? resolve(modelOrPath) : modelOrPath;
+}
+
+const POLL_MS = 250;
+
+async function load(client: ServerClient, model: string, signal: AbortSignal): Promise<string> {
+  using line = new ProgressLine();
+  line.show(`Loading ${model} ...`);
+  const timer = setInterval(() => {
+    client.loadProgress(model, signal).then(
+      (fraction) => {
+        if (fraction !== undefined) line.show(`Loading ${model} ... ${Math.floor(fraction * 100)} %`);
+      },
+      () => {}, // Progress is a courtesy; the load itself reports what is wrong.
+    );
+  }, POLL_MS);
+  try {
+    return await client.load(model, signal);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Waits for the end of the server; an interrupt stops it, since this command started it. */
+async function stayWith(server: ServerState): Promise<void> {
+  try {
+    await interruptible(async (signal) => {
+      while (await isSameProcess(server.pid, server.identity)) {
+        signal.throwIfAborted();
+        await new Promise((resolvePause) => setTimeout(resolvePause, POLL_MS));
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof Interruption)) throw error;
+    await stop();
+  }
+}

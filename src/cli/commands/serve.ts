@@ -1,0 +1,68 @@
+import { errorMessage, RouterError } from "../../errors.ts";
+import { createApp, listen, type Listener } from "../../http/index.ts";
+import { findPortHolder, formatLogLine, Log } from "../../platform/index.ts";
+import { createRouter, resolveSettings, type Flags, type Settings } from "../../router/index.ts";
+import { EXIT } from "../exit-codes.ts";
+import { claimServer, findServer, releaseServer, serverUrl, type ServerState } from "../server-state.ts";
+import { VERSION } from "../version.ts";
+
+/** Runs the server in the foreground until SIGINT or SIGTERM. Returns the exit code. */
+export async function serve(flags: Flags): Promise<number> {
+  const settings = resolveSettings(flags, process.env);
+  const running = await findServer(settings.runDir);
+  if (running !== undefined) return alreadyRunning(running);
+  console.log("Starting Lemonade Server...");
+  const log = new Log({ level: settings.logLevel, sink: (line) => process.stderr.write(`${formatLogLine(line)}\n`) });
+  const stopping = untilSignal();
+  const router = await createRouter({ settings, log, env: process.env });
+  let listener: Listener | undefined;
+  try {
+    const app = createApp({ router, log, version: VERSION });
+    listener = await listenOrExplain(settings, app.fetch);
+    const rival = await claimServer(settings.runDir, { port: listener.port, host: settings.host, version: VERSION });
+    if (rival !== undefined) return alreadyRunning(rival);
+    printBanner({ host: settings.host, port: listener.port });
+    await stopping.first;
+    log.info("serve", "stopping: running requests may finish; interrupt again to end them now");
+    const accepted = listener.stop({ force: false });
+    await Promise.race([router.close(), stopping.second]);
+    await router.close({ drainMs: 0 });
+    await Promise.race([accepted, listener.stop({ force: true })]);
+    return EXIT.success;
+  } finally {
+    await listener?.stop({ force: true });
+    await router.close({ drainMs: 0 });
+    await releaseServer(settings.runDir);
+  }
+}
+
+function alreadyRunning({ port }: ServerState): number {
+  console.log(`Lemonade Server is already running on port ${port}\nPlease stop the existing server before starting a new instance.`);
+  return EXIT.alreadyRunning;
+}
+
+function printBanner(address: { host: string; port: number }): void {
+  const url = serverUrl(address);
+  console.log(`🍋 Lemonade Server v${VERSION} is ready at ${url}`);
+  console.log(`   OpenAI API: ${url}/v1   Lemonade API: ${url}/api/v1   stop: Ctrl-C or \`lemonade stop\``);
+}
+
+async function listenOrExplain(settings: Settings, fetch: (request: Request) => Response | Promise<Response>): Promise<Listener> {
+  try {
+    return listen({ host: settings.host, port: settings.port, fetch });
+  } catch (error) {
+    if (!(error instanceof RouterError) || error.code !== "PORT_IN_USE") throw error;
+    const holder = await findPortHolder(settings.port);
+    const who = holder === undefined ? "" : ` by process ${holder.pid} (${holder.name})`;
+    throw new RouterError("PORT_IN_USE", `${errorMessage(error)}${who}`, { cause: error, hint: "Choose another one: --port 8001" });
+  }
+}
+
+/** The first SIGINT or SIGTERM, and the second one for a user in a hurry. */
+function untilSignal(): { first: Promise<void>; second: Promise<void> } {
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let count = 0;
+  const onSignal = () => (++count === 1 ? first : second).resolve();
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onSignal);
+  return { first: first.promise, second: second.promise };
+}

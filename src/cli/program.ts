@@ -1,0 +1,68 @@
+import { Command, CommanderError } from "commander";
+import type { Flags } from "../router/index.ts";
+import { EXIT } from "./exit-codes.ts";
+import { INTERRUPTED, Interruption } from "./interruptible.ts";
+import { reportError } from "./report-error.ts";
+import { addServerOptions } from "./server-options.ts";
+import { VERSION } from "./version.ts";
+
+/** Parses the words of the command line and runs the command. Returns the exit code. */
+export async function runProgram(words: readonly string[]): Promise<number> {
+  let exitCode: number = EXIT.success;
+  const program = new Command("lemonade")
+    .description("Run language models on this machine behind one port that speaks every client's API.")
+    .version(VERSION, "-v, --version", "print the version")
+    .option("--verbose", "print stack traces with errors")
+    .showSuggestionAfterError()
+    .showHelpAfterError("(add --help for usage)")
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false });
+
+  addServerOptions(program.command("serve").description("start the server in the foreground")).action(async (flags: Flags) => {
+    exitCode = await (await import("./commands/serve.ts")).serve(flags);
+  });
+  addServerOptions(
+    program
+      .command("run")
+      .description("load a model and chat with it, starting a server if none runs")
+      .argument("<model>", "name of a model, path of a .gguf file or of a folder with its shards; `tiny` is built in")
+      .option("--prompt <text>", "answer this prompt and exit; `-` reads it from standard input"),
+  ).action(async (model: string, flags: Flags & { prompt?: string }) => {
+    exitCode = await (await import("./commands/run.ts")).run(model, flags);
+  });
+  program
+    .command("status")
+    .description("say whether a server is running")
+    .option("--json", "print everything it says of itself")
+    .action(async (options: { json?: boolean }) => {
+      exitCode = await (await import("./commands/status.ts")).status(options);
+    });
+  program
+    .command("stop")
+    .description("stop the running server and every engine it started")
+    .action(async () => {
+      exitCode = await (await import("./commands/stop.ts")).stop();
+    });
+  program
+    .command("install")
+    .description("install an engine")
+    .argument("<backend>", "llamacpp or embedded")
+    .option("--from-source", "build llama-server from the source that the embedded engine carries (cmake and a compiler are needed)")
+    .action(async (backend: string, options: { fromSource?: boolean }) => {
+      exitCode = await (await import("./commands/install.ts")).install(backend, options);
+    });
+
+  if (words.length === 0) {
+    program.outputHelp();
+    return EXIT.success;
+  }
+  try {
+    await program.parseAsync(words, { from: "user" });
+  } catch (error) {
+    // Help and version end the parser by an exception with code 0; its own complaints have been printed.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
+    if (error instanceof Interruption) return INTERRUPTED;
+    return reportError(error, { verbose: program.opts<{ verbose?: boolean }>().verbose === true });
+  }
+  return exitCode;
+}

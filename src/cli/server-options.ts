@@ -1,0 +1,39 @@
+import { Option, type Command } from "commander";
+import { LLAMACPP_BACKENDS, type Flags } from "../router/index.ts";
+
+/** The options that `serve` and `run` share. Defaults are told here and applied where settings are resolved, after the environment. */
+export function addServerOptions(command: Command): Command {
+  return command
+    .option("--port <number>", "port to listen on (default: 8000, env LEMONADE_PORT)")
+    .option("--host <address>", "address to listen on (default: localhost, env LEMONADE_HOST)")
+    .option("--log-level <level>", "critical, error, warning, info, debug or trace (default: info, env LEMONADE_LOG_LEVEL)")
+    .option("--ctx-size <tokens>", "context of a loaded model (default: 4096, env LEMONADE_CTX_SIZE)")
+    .addOption(
+      new Option("--llamacpp <backend>", "llama.cpp build to use (default: auto, env LEMONADE_LLAMACPP)").choices(LLAMACPP_BACKENDS),
+    )
+    .option("--llamacpp-args <arguments>", "further arguments for llama-server, one string (env LEMONADE_LLAMACPP_ARGS)")
+    .option("--llamacpp-bin <path>", "llama-server executable to use (env LEMONADE_LLAMACPP_BIN)")
+    .option("--models-dir <dir>", "folder of GGUF files to serve; may be given several times (env LEMONADE_MODELS_DIR)", collect)
+    .option("--max-loaded-models <n>", "models of each kind that stay loaded (default: 1, env LEMONADE_MAX_LOADED_MODELS)")
+    .addOption(new Option("--no-tray", "accepted for compatibility; there is no tray").hideHelp());
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}
+
+/** The flags again as words, for a server started in the background. */
+export function serverArguments(flags: Flags): string[] {
+  const words: [string, string | undefined][] = [
+    ["--port", flags.port],
+    ["--host", flags.host],
+    ["--log-level", flags.logLevel],
+    ["--ctx-size", flags.ctxSize],
+    ["--llamacpp", flags.llamacpp],
+    ["--llamacpp-args", flags.llamacppArgs],
+    ["--llamacpp-bin", flags.llamacppBin],
+    ["--max-loaded-models", flags.maxLoadedModels],
+    ...(flags.modelsDir ?? []).map((dir): [string, string] => ["--models-dir", dir]),
+  ];
+  return words.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]));
+}

@@ -1,0 +1,2 @@
+export { renderError, renderErrorEvent, type ErrorBody } from "./openai/errors.ts";
+export { completeEventsLength } from "./sse.ts";

@@ -1,0 +1,59 @@
+import { completeEventsLength } from "../dialects/index.ts";
+
+export interface RelayBodyOptions {
+  /** Called once: the stream is over, failed or its reader has left. */
+  readonly onEnd: () => void;
+  /** Stops the upstream request. */
+  readonly abort: (reason: unknown) => void;
+  /** Whether the body is a stream of events; any other body is passed on as it comes and breaks off when the upstream fails. */
+  readonly holdsEvents: boolean;
+  /** The event that a reader gets when the upstream fails after the first byte. */
+  readonly errorEvent: (error: unknown) => Promise<string>;
+}
+
+/** An event larger than this is passed on in pieces: holding it back would let an upstream fill our memory. */
+const MAX_HELD_BYTES = 4 * 2 ** 20;
+
+/**
+ * Relays server-sent events as bytes, one read per read of the client, so that a slow reader slows the engine down. Only whole events
+ * leave: when the upstream dies in the middle of one, the reader gets the dialect's error event instead of a torn line.
+ */
+export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBodyOptions): ReadableStream<Uint8Array> {
+  const reader = upstream.getReader();
+  let held: Uint8Array | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          for (;;) {
+            const { done, value } = await reader.read();
+            if (done) {
+              if (held !== undefined) controller.enqueue(held);
+              options.onEnd();
+              controller.close();
+              return;
+            }
+            const bytes = held === undefined ? value : Buffer.concat([held, value]);
+            const isWhole = !options.holdsEvents || bytes.length > MAX_HELD_BYTES;
+            const complete = isWhole ? bytes.length : completeEventsLength(bytes);
+            held = complete === bytes.length ? undefined : bytes.subarray(complete);
+            if (complete === 0) continue;
+            controller.enqueue(held === undefined ? bytes : bytes.subarray(0, complete));
+            return;
+          }
+        } catch (error) {
+          options.onEnd();
+          if (!options.holdsEvents) throw error;
+          controller.enqueue(new TextEncoder().encode(await options.errorEvent(error)));
+          controller.close();
+        }
+      },
+      async cancel(reason) {
+        options.onEnd();
+        options.abort(reason);
+        await reader.cancel(reason).catch(() => {}); // Aborting has ended it already.
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

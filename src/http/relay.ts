@@ -1,0 +1,113 @@
+import { renderErrorEvent } from "../dialects/index.ts";
+import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
+import type { Lease, Router } from "../router/index.ts";
+import { relayBody } from "./relay-body.ts";
+
+export interface RelayRequest {
+  readonly model: string;
+  /** Path on the engine, with its query. */
+  readonly path: string;
+  /** The client's body, sent as it is. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal;
+}
+
+/** Response headers that speak of one connection, or that are ours to set. */
+const DROPPED_HEADERS = ["connection", "keep-alive", "transfer-encoding", "server", "proxy-authenticate", "trailer", "upgrade"];
+
+/** An answer up to this size is read whole before its first byte leaves, so that an engine that dies meanwhile costs a retry, not the answer. */
+const MAX_BUFFERED_BYTES = 2 ** 20;
+
+/** The end of a process is noticed a moment after the end of its connections. */
+const EXIT_NOTICE_MS = 250;
+
+/**
+ * Sends a request to the engine of its model and relays the answer unparsed. Until the first byte has left, an engine that died is
+ * loaded again and the request sent once more; a connection that the engine had closed meanwhile (llama-server does after 5 s idle and
+ * after 100 requests) is replaced without anybody noticing. After the first byte a failure becomes the dialect's error event.
+ */
+export async function relay(router: Router, request: RelayRequest): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    const lease = await router.acquire(request.model, { signal: request.signal });
+    try {
+      return await relayOnce(lease, request);
+    } catch (error) {
+      const isGone = await lease.isEngineGone({ withinMs: request.signal.aborted ? 0 : EXIT_NOTICE_MS });
+      lease.release();
+      request.signal.throwIfAborted();
+      if (error instanceof RouterError) throw error;
+      if (isGone && attempt === 1) continue;
+      throw upstreamFailure(lease, error, isGone);
+    }
+  }
+}
+
+async function relayOnce(lease: Lease, request: RelayRequest): Promise<Response> {
+  const upstreamAbort = new AbortController();
+  const abort = (reason: unknown) => upstreamAbort.abort(reason);
+  const onClientGone = () => abort(request.signal.reason);
+  request.signal.addEventListener("abort", onClientGone, { once: true });
+  const end = () => {
+    request.signal.removeEventListener("abort", onClientGone);
+    lease.release();
+  };
+  const upstream = await send(lease, request, upstreamAbort.signal);
+  const headers = new Headers(upstream.headers);
+  for (const name of [...DROPPED_HEADERS, ...[...headers.keys()].filter((key) => key.startsWith("access-control-"))]) headers.delete(name);
+  const length = headers.get("content-length");
+  headers.delete("content-length"); // Ours is computed from what we send.
+  if (upstream.body === null || (length !== null && Number(length) <= MAX_BUFFERED_BYTES)) {
+    const whole = await upstream.arrayBuffer();
+    end();
+    return new Response(whole, { status: upstream.status, headers });
+  }
+  const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+  if (isEventStream) {
+    headers.set("cache-control", "no-cache");
+    headers.set("x-accel-buffering", "no"); // nginx before us would collect events otherwise.
+  }
+  const body = relayBody(upstream.body, {
+    onEnd: end,
+    abort,
+    holdsEvents: isEventStream,
+    async errorEvent(error) {
+      if (request.signal.aborted) throw request.signal.reason;
+      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
+    },
+  });
+  return new Response(body, { status: upstream.status, headers });
+}
+
+async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): Promise<Response> {
+  const init = (keepalive: boolean): BunFetchRequestInit => ({
+    method: "POST",
+    body: request.body,
+    headers: { "content-type": "application/json" },
+    signal,
+    keepalive,
+    redirect: "manual",
+    timeout: false, // Bun gives up on slow headers after minutes; a model may think longer before its first byte.
+    decompress: false,
+  });
+  const url = lease.baseUrl + request.path;
+  try {
+    return await fetch(url, init(true));
+  } catch (error) {
+    if (signal.aborted || (await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) throw error;
+    return await fetch(url, init(false)); // The engine lives, so the connection was an old one: use a new one, once.
+  }
+}
+
+function upstreamFailure(lease: Lease, error: unknown, isGone: boolean): RouterError {
+  if (isGone) {
+    return new InstanceExitedError(
+      lease.entry.id,
+      { how: "in the middle of a request", logTail: lease.logTail() },
+      { cause: error, hint: "Send the request again: the model is loaded anew." },
+    );
+  }
+  return new RouterError("UPSTREAM_UNREACHABLE", `The engine of ${lease.entry.id} broke the connection: ${errorMessage(error)}`, {
+    cause: error,
+  });
+}
