@@ -1,3 +1,4 @@
+export { extractArchive, makeExecutable, unwrapSingleFolder, type ExtractOptions } from "./extract-archive.ts";
 export { describeProgress } from "./describe-progress.ts";
 export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export { InstallFailedError } from "./install-error.ts";
