@@ -1,0 +1,4 @@
+export { flattenImage, type GgufFile, type GgufTensor, type GgufValue, type SparseImage, writeGguf } from "./write-gguf.ts";
+export type { ByteRequest, Parsing } from "./byte-cursor.ts";
+export { ggufFacts, labelsOfFacts, type GgufFacts, type LayerFacts, type Pooling } from "./facts.ts";
+export { parseGgufHeader, type GgufHeader, type GgufMetadata, type GgufTensorInfo, type ParseHeaderOptions } from "./parse-header.ts";
