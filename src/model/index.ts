@@ -2,6 +2,7 @@ export type { ModelId } from "./model-id.ts";
 export { kindOfLabels, type ModelEntry, type ModelFiles, type ModelKind, type ModelSource } from "./model-entry.ts";
 export { isRepoId, isSafeRepoPath, joinCheckpoint, parseHubCheckpoint, splitCheckpoint, type HubCheckpoint } from "./checkpoint.ts";
 export { closeNames } from "./close-names.ts";
+export { estimateMemory, type EstimateOptions, type MemoryEstimate } from "./estimate-memory.ts";
 export {
   fileNameOf,
   ggufStem,
@@ -40,3 +41,4 @@ export {
   snapshotPath,
   snapshotsFolder,
 } from "./hub-cache-layout.ts";
+export { buildTinyModel, TINY_SENTENCE, type TinyOptions } from "./tiny/index.ts";
