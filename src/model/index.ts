@@ -41,4 +41,5 @@ export {
   snapshotPath,
   snapshotsFolder,
 } from "./hub-cache-layout.ts";
-export { buildTinyModel, TINY_SENTENCE, type TinyOptions } from "./tiny/index.ts";
+export type { SparseImage } from "./gguf/index.ts";
+export { buildTinyModel, describeTinyModel, TINY_SENTENCE, TINY_THOUGHT, type TinyOptions } from "./tiny/index.ts";
