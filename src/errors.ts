@@ -6,6 +6,7 @@
 export const ERRORS = {
   INVALID_REQUEST: { status: 400, retryable: false },
   ENDPOINT_NOT_FOUND: { status: 404, retryable: false },
+  METHOD_NOT_ALLOWED: { status: 405, retryable: false },
   MODEL_NOT_FOUND: { status: 404, retryable: false },
   QUEUE_FULL: { status: 429, retryable: true },
   QUEUE_TIMEOUT: { status: 503, retryable: true },
@@ -19,7 +20,19 @@ export const ERRORS = {
   SHUTTING_DOWN: { status: 503, retryable: true },
   NOT_A_GGUF: { status: 422, retryable: false },
   PORT_IN_USE: { status: 500, retryable: false },
-  CONFIG_INVALID: { status: 500, retryable: false },
+  CONFIG_INVALID: { status: 422, retryable: false },
+  OFFLINE: { status: 503, retryable: false },
+  HUB_UNREACHABLE: { status: 502, retryable: true },
+  HUB_RATE_LIMITED: { status: 429, retryable: true },
+  HUB_UNAUTHORIZED: { status: 401, retryable: false },
+  HUB_GATED: { status: 403, retryable: false },
+  HUB_NOT_FOUND: { status: 404, retryable: false },
+  DOWNLOAD_FAILED: { status: 502, retryable: true },
+  DOWNLOAD_STOPPED: { status: 409, retryable: false },
+  DOWNLOAD_NOT_FOUND: { status: 404, retryable: false },
+  CHECKSUM_MISMATCH: { status: 502, retryable: false },
+  DISK_FULL: { status: 507, retryable: false },
+  CACHE_NOT_WRITABLE: { status: 500, retryable: false },
   INTERNAL: { status: 500, retryable: false },
 } as const satisfies Record<string, { status: number; retryable: boolean }>;
 

@@ -1,33 +1,65 @@
-import type { Hono } from "hono";
+import * as v from "valibot";
 import { RouterError } from "../../errors.ts";
+import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
-import { readJsonBody, stringField, type JsonBody } from "../read-json-body.ts";
+import { endpoint, type Answer, type Endpoint } from "../endpoint.ts";
 import { relay } from "../relay.ts";
+import { below, ModelName, optional } from "../schemas.ts";
 
-/** Endpoints that llama-server speaks itself: the body goes to it as it came. */
-const PATHS = ["chat/completions", "completions", "embeddings"] as const;
+/** An endpoint that llama-server speaks itself: the body goes to it as it came. */
+interface Inference {
+  readonly paths: readonly string[];
+  /** Where the engine has it. */
+  readonly enginePath: string;
+  readonly kind: ModelKind;
+  readonly summary: string;
+  readonly fields: v.ObjectEntries;
+}
 
-/** Adds the inference endpoints below each prefix. */
-export function addInference(app: Hono, options: { router: Router; prefixes: readonly string[] }): void {
-  const { router, prefixes } = options;
-  for (const path of PATHS) {
-    app.on(
-      "POST",
-      prefixes.map((prefix) => `${prefix}/${path}`),
-      async (c) => {
-        const body = await readJsonBody(c.req.raw);
-        const model = stringField(body.fields, "model") ?? defaultModel(router, path, body);
-        return await relay(router, { model, path: `/v1/${path}`, body: body.bytes, signal: c.req.raw.signal });
+const isStreamed = optional(v.boolean());
+
+const INFERENCE: readonly Inference[] = [
+  {
+    paths: [...below("chat/completions"), "/chat/completions"],
+    enginePath: "/v1/chat/completions",
+    kind: "text",
+    summary: "Answer a conversation",
+    fields: { messages: optional(v.array(v.looseObject({}))), stream: isStreamed },
+  },
+  {
+    paths: below("completions"),
+    enginePath: "/v1/completions",
+    kind: "text",
+    summary: "Continue a text",
+    fields: { stream: isStreamed },
+  },
+  { paths: below("embeddings"), enginePath: "/v1/embeddings", kind: "embedding", summary: "Turn texts into vectors", fields: {} },
+];
+
+const ANSWERS: Readonly<Record<number, Answer>> = {
+  200: { description: "The engine's answer as it came; server-sent events when `stream` is true" },
+};
+
+export function inferenceEndpoints(router: Router): Endpoint[] {
+  return INFERENCE.map(({ paths, enginePath, kind, summary, fields }) =>
+    endpoint({
+      method: "POST",
+      paths,
+      scope: "infer",
+      tag: "Inference",
+      summary,
+      body: v.looseObject({ model: optional(ModelName), ...fields }),
+      answers: ANSWERS,
+      async handle({ body, bytes, signal }) {
+        return await relay(router, { model: body.model ?? defaultModel(router, kind), path: enginePath, body: bytes, signal });
       },
-    );
-  }
+    }),
+  );
 }
 
 /** A request without a model means the one that is loaded, as in Lemonade. */
-function defaultModel(router: Router, path: (typeof PATHS)[number], body: JsonBody): string {
-  const kind = path === "embeddings" ? "embedding" : "text";
+function defaultModel(router: Router, kind: ModelKind): string {
   const loaded = router.status().find((status) => status.kind === kind && status.state !== "stopping");
   if (loaded !== undefined) return loaded.model;
-  const given = Object.keys(body.fields).length === 0 ? "the request body is empty" : "the request names none in the field model";
-  throw new RouterError("INVALID_REQUEST", `No model is loaded and ${given}`);
+  throw new RouterError("INVALID_REQUEST", "The field model is missing, and no model is loaded that could be meant");
 }

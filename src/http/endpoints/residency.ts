@@ -1,49 +1,86 @@
-import type { Hono } from "hono";
+import * as v from "valibot";
 import { RouterError } from "../../errors.ts";
-import type { LoadOptions, ModelStatus, Router } from "../../router/index.ts";
-import { splitArguments } from "../../router/index.ts";
-import { readJsonBody, stringField, type JsonBody } from "../read-json-body.ts";
+import { splitArguments, type ModelStatus, type Router } from "../../router/index.ts";
+import { endpoint, type Endpoint } from "../endpoint.ts";
+import { json } from "../json.ts";
+import { below, ModelName, optional, Success } from "../schemas.ts";
 
-/** Adds `health`, `load`, `unload` and `/live`. */
-export function addResidency(app: Hono, options: { router: Router; prefixes: readonly string[]; version: string }): void {
-  const { router, prefixes, version } = options;
-  app.get("/live", (c) => c.json({ status: "ok" }));
-  for (const prefix of prefixes) {
-    app.get(`${prefix}/health`, (c) => c.json(renderHealth(router.status(), version)));
-    app.post(`${prefix}/load`, async (c) => {
-      const { fields } = await readJsonBody(c.req.raw);
-      const { entry, wasLoaded } = await router.load(requiredModel(fields), { signal: c.req.raw.signal, load: loadOptions(fields) });
-      const message = `${wasLoaded ? "Model already loaded" : "Loaded model"}: ${entry.id}`;
-      return c.json({ status: "success", message, model_name: entry.id, checkpoint: entry.checkpoint, recipe: entry.recipe });
-    });
-    app.post(`${prefix}/unload`, async (c) => {
-      const { fields } = await readJsonBody(c.req.raw);
-      const unloaded = await router.unload(stringField(fields, "model_name", "model"));
-      return c.json({ status: "success", message: "Model unloaded successfully", unloaded });
-    });
-  }
-}
+const Health = v.looseObject({
+  status: v.literal("ok"),
+  version: v.string(),
+  model_loaded: v.nullable(v.string()),
+  checkpoint_loaded: v.nullable(v.string()),
+  all_models_loaded: v.array(v.looseObject({ model_name: v.string(), state: v.string() })),
+});
 
-function requiredModel(fields: JsonBody["fields"]): string {
-  const model = stringField(fields, "model_name", "model");
-  if (model === undefined) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-  return model;
-}
+/** `model_name` is Lemonade's; its C++ server and llama.cpp's router take `model` too. */
+const named = { model_name: optional(ModelName), model: optional(ModelName) };
 
-function loadOptions(fields: JsonBody["fields"]): LoadOptions {
-  const contextTokens = fields["ctx_size"];
-  if (contextTokens !== undefined && contextTokens !== null && !(Number.isSafeInteger(contextTokens) && Number(contextTokens) > 0)) {
-    throw new RouterError("INVALID_REQUEST", "The field ctx_size must be a positive whole number of tokens");
-  }
-  const args = stringField(fields, "llamacpp_args");
-  return {
-    ...(contextTokens === undefined || contextTokens === null ? {} : { contextTokens: Number(contextTokens) }),
-    ...(args === undefined ? {} : { extraArgs: splitArguments(args) }),
-  };
+const LoadRequest = v.looseObject({
+  ...named,
+  ctx_size: optional(v.pipe(v.number(), v.integer(), v.minValue(1, "must be a positive number of tokens"))),
+  llamacpp_args: optional(v.string()),
+});
+
+/** Endpoints about which models are loaded: `live`, `health`, `load`, `unload`. */
+export function residencyEndpoints(router: Router, { version }: { version: string }): Endpoint[] {
+  return [
+    endpoint({
+      method: "GET",
+      paths: ["/live"],
+      scope: "public",
+      tag: "Server",
+      summary: "Whether the server runs",
+      answers: { 200: { description: "It does", schema: v.object({ status: v.literal("ok") }) } },
+      handle: () => json({ status: "ok" }),
+    }),
+    endpoint({
+      method: "GET",
+      paths: below("health"),
+      scope: "public",
+      tag: "Server",
+      summary: "Which models are loaded",
+      answers: { 200: { description: "The loaded models, most recently used first", schema: Health } },
+      handle: () => json(renderHealth(router.status(), version)),
+    }),
+    endpoint({
+      method: "POST",
+      paths: below("load"),
+      scope: "manage",
+      tag: "Models",
+      summary: "Load a model, or load it again with other options",
+      body: LoadRequest,
+      answers: { 200: { description: "It is loaded", schema: Success } },
+      async handle({ body, signal }) {
+        const name = body.model_name ?? body.model;
+        if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
+        const load = {
+          ...(body.ctx_size ? { contextTokens: body.ctx_size } : {}),
+          ...(body.llamacpp_args ? { extraArgs: splitArguments(body.llamacpp_args) } : {}),
+        };
+        const { entry, wasLoaded } = await router.load(name, { signal, load });
+        const message = `${wasLoaded ? "Model already loaded" : "Loaded model"}: ${entry.id}`;
+        return json({ status: "success", message, model_name: entry.id, checkpoint: entry.checkpoint, recipe: entry.recipe });
+      },
+    }),
+    endpoint({
+      method: "POST",
+      paths: below("unload"),
+      scope: "manage",
+      tag: "Models",
+      summary: "Unload one model, or all when none is named",
+      body: v.looseObject(named),
+      answers: { 200: { description: "It is unloaded", schema: Success } },
+      async handle({ body }) {
+        const unloaded = await router.unload(body.model_name ?? body.model ?? undefined);
+        return json({ status: "success", message: "Model unloaded successfully", unloaded });
+      },
+    }),
+  ];
 }
 
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
-function renderHealth(status: readonly ModelStatus[], version: string): Record<string, unknown> {
+function renderHealth(status: readonly ModelStatus[], version: string): v.InferOutput<typeof Health> {
   const loaded = status.filter(({ state }) => state !== "loading" && state !== "stopping");
   return {
     status: "ok",

@@ -1,0 +1,78 @@
+import * as v from "valibot";
+import { RouterError } from "../errors.ts";
+import { readBody, type Body } from "./read-body.ts";
+
+/** What a caller must be allowed to do: ask models, manage them, or administer the server. `public` needs no key. */
+export type Scope = "public" | "infer" | "manage" | "admin";
+
+/** What an endpoint may answer with one status; described in the OpenAPI document, which is made from these tables. */
+export interface Answer {
+  readonly description: string;
+  readonly schema?: v.GenericSchema | undefined;
+  /** Content type of an answer that is no JSON. */
+  readonly contentType?: string | undefined;
+}
+
+/** One call of an endpoint, its parts checked. */
+export interface Call<B, Q> {
+  readonly request: Request;
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal;
+  /** Named parts of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Q;
+  readonly body: B;
+  /** The body as it came, for an engine that speaks the same dialect. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface EndpointSpec<B, Q> {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Paths in hono's syntax; all of them answer alike. The first one is the documented one. */
+  readonly paths: readonly string[];
+  readonly scope: Scope;
+  readonly tag: string;
+  readonly summary: string;
+  readonly query?: v.GenericSchema<unknown, Q> | undefined;
+  /** Schema of a JSON body: loose, so that what we do not know reaches the engine. */
+  readonly body?: v.GenericSchema<unknown, B> | undefined;
+  readonly answers: Readonly<Record<number, Answer>>;
+  readonly handle: (call: Call<B, Q>) => Response | Promise<Response>;
+}
+
+export type Endpoint = Omit<EndpointSpec<never, never>, "handle"> & {
+  /** Checks the call against the schemas and handles it. Throws INVALID_REQUEST naming the field. */
+  readonly answer: (request: Request, params: Readonly<Record<string, string>>) => Promise<Response>;
+};
+
+/** Declares an endpoint: what it takes is checked, handed over typed and described by the same schemas. */
+export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>): Endpoint {
+  const { query: querySchema, body: bodySchema, handle, ...facts } = spec;
+  return {
+    ...facts,
+    query: querySchema as v.GenericSchema<unknown, never> | undefined, // Only its description is read from here on.
+    body: bodySchema as v.GenericSchema<unknown, never> | undefined,
+    async answer(request, params) {
+      const query = (querySchema === undefined ? undefined : check(querySchema, queryOf(request), "query")) as Q;
+      const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
+      const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
+      return await handle({ request, signal: request.signal, params, query, body, bytes: read.bytes });
+    },
+  };
+}
+
+const EMPTY_BODY: Body = { bytes: new Uint8Array(0), fields: {} };
+
+function queryOf(request: Request): Record<string, string> {
+  const at = request.url.indexOf("?");
+  return at === -1 ? {} : Object.fromEntries(new URLSearchParams(request.url.slice(at + 1)));
+}
+
+function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: "query" | "field"): T {
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const path = v.getDotPath(issue);
+  const place = what === "query" ? "The query parameter" : "The field";
+  throw new RouterError("INVALID_REQUEST", path === null ? issue.message : `${place} ${path}: ${issue.message}`);
+}
