@@ -1,0 +1,207 @@
+import * as v from "valibot";
+import { RouterError } from "../errors.ts";
+import { isSafeBlobName, isSafeRepoPath, normalizeEtag } from "../model/index.ts";
+import { ModelInfoAnswer, SearchAnswer, TreeAnswer } from "./answers.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import type { ContentName } from "./content-name.ts";
+import { refusalError } from "./refusal.ts";
+import { retrying } from "./retry.ts";
+import type { HubSettings } from "./settings.ts";
+import { HubTransport, originOf, type Answer, type SendOptions } from "./transport.ts";
+
+export interface RepoSummary {
+  readonly repo: string;
+  readonly downloads: number;
+  readonly likes: number;
+  readonly isPrivate: boolean;
+  readonly isGated: boolean;
+  readonly tags: readonly string[];
+  /** ISO 8601. */
+  readonly lastModified: string | undefined;
+}
+
+export interface RepoInfo extends RepoSummary {
+  /** What the revision names at this moment. */
+  readonly commit: string;
+  readonly paths: readonly string[];
+}
+
+export interface RemoteFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Absent where the hub does not say. */
+  readonly content: ContentName | undefined;
+}
+
+export interface FileList {
+  readonly repo: string;
+  readonly commit: string;
+  readonly files: readonly RemoteFile[];
+}
+
+export interface FileMetadata {
+  readonly commit: string;
+  /** Name of the blob in the cache. */
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly content: ContentName | undefined;
+  /** Where the bytes are; signed and short-lived on another origin. */
+  readonly url: string;
+}
+
+export interface Revision {
+  /** Branch, tag or commit. Defaults to `main`. */
+  readonly revision?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Questions are asked by somebody who waits, so they are given up sooner than downloads. */
+const MAX_ATTEMPTS = 4;
+/** A repository of a million files is a mistake or an attack. */
+const MAX_TREE_PAGES = 1000;
+
+/** Asks a Hugging Face hub about repositories and files. */
+export class HubClient {
+  readonly settings: HubSettings;
+  readonly transport: HubTransport;
+  readonly #clock: Clock;
+
+  constructor(settings: HubSettings, { clock = systemClock }: { clock?: Clock | undefined } = {}) {
+    this.settings = settings;
+    this.transport = new HubTransport(settings, clock);
+    this.#clock = clock;
+  }
+
+  /** @throws {@link RouterError} `HUB_NOT_FOUND`, `HUB_UNAUTHORIZED`, `HUB_UNREACHABLE`, `HUB_RATE_LIMITED`, `OFFLINE`. */
+  async repoInfo(repo: string, { revision = "main", signal }: Revision = {}): Promise<RepoInfo> {
+    const url = `${this.settings.endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}`;
+    const { value } = await this.#getJson(url, ModelInfoAnswer, { repo, revision }, signal);
+    return { ...summaryOf(value), repo, commit: value.sha, paths: value.siblings.map((file) => file.rfilename).filter(isSafeRepoPath) };
+  }
+
+  /** All files of one commit with their sizes and hashes. Paths that would leave a folder are left out. */
+  async listFiles(repo: string, { revision = "main", signal }: Revision = {}): Promise<FileList> {
+    const { commit } = await this.repoInfo(repo, { revision, signal });
+    const files: RemoteFile[] = [];
+    let next: string | undefined = `${this.settings.endpoint}/api/models/${repo}/tree/${commit}?recursive=true`;
+    for (let page = 0; next !== undefined && page < MAX_TREE_PAGES; page++) {
+      const { value, answer }: { value: v.InferOutput<typeof TreeAnswer>; answer: Answer } = await this.#getJson(
+        next,
+        TreeAnswer,
+        { repo, revision },
+        signal,
+      );
+      for (const item of value) if (item.type === "file" && isSafeRepoPath(item.path)) files.push(remoteFile(item));
+      next = nextPage(answer);
+    }
+    return { repo, commit, files };
+  }
+
+  /** Repositories whose names hold every word of the query, most downloaded first. */
+  async search(
+    query: string,
+    {
+      filter = "gguf",
+      limit = 20,
+      signal,
+    }: { filter?: string | undefined; limit?: number | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly RepoSummary[]> {
+    const parameters = new URLSearchParams({ search: query, filter, sort: "downloads", direction: "-1", limit: String(limit) });
+    const { value } = await this.#getJson(`${this.settings.endpoint}/api/models?${parameters.toString()}`, SearchAnswer, {}, signal);
+    return value.map(summaryOf);
+  }
+
+  /** What the hub says about one file, and where its bytes are. Asks once: retrying is the caller's matter. */
+  async fileMetadata(repo: string, path: string, { revision = "main", signal }: Revision = {}): Promise<FileMetadata> {
+    const url = `${this.settings.endpoint}/${repo}/resolve/${encodeURIComponent(revision)}/${path.split("/").map(encodeURIComponent).join("/")}`;
+    const answer = await this.transport.send(url, { method: "HEAD", stopAtOtherOrigin: true, signal });
+    const { response, facts, location } = answer;
+    if (!response.ok && location === undefined) {
+      const error = refusalError(response, {
+        ...this.#subject(repo, revision),
+        path,
+        hasToken: (await this.transport.token()) !== undefined,
+      });
+      throw response.headers.get("x-error-code") === "EntryNotFound" ? new EntryNotFoundError(error, facts.get("x-repo-commit")) : error;
+    }
+    const linkedEtag = facts.get("x-linked-etag");
+    const etag = normalizeEtag(linkedEtag ?? response.headers.get("etag") ?? "");
+    const size = Number(
+      facts.get("x-linked-size") ?? (location === undefined ? response.headers.get("content-length") : null) ?? Number.NaN,
+    );
+    const commit = facts.get("x-repo-commit");
+    if (commit === null || !isSafeBlobName(etag) || !Number.isSafeInteger(size)) {
+      throw new RouterError("DOWNLOAD_FAILED", `${originOf(url)} does not describe ${path} as a model hub does`, {
+        hint: "Check HF_ENDPOINT, and that no proxy answers in the hub's place.",
+      });
+    }
+    return { commit, etag, sizeBytes: size, content: contentNameOf(etag, linkedEtag !== null), url: location ?? answer.url };
+  }
+
+  #subject(repo: string | undefined, revision: string | undefined): { endpoint: string; repo?: string; revision?: string } {
+    return { endpoint: this.settings.endpoint, ...(repo === undefined ? {} : { repo }), ...(revision === undefined ? {} : { revision }) };
+  }
+
+  async #getJson<T extends v.GenericSchema>(
+    url: string,
+    schema: T,
+    { repo, revision }: { repo?: string; revision?: string },
+    signal: AbortSignal | undefined,
+  ): Promise<{ value: v.InferOutput<T>; answer: Answer }> {
+    const options: SendOptions = { signal };
+    return await retrying(
+      async () => {
+        const answer = await this.transport.send(url, options);
+        const { response } = answer;
+        if (!response.ok) {
+          await response.body?.cancel();
+          throw refusalError(response, { ...this.#subject(repo, revision), hasToken: (await this.transport.token()) !== undefined });
+        }
+        const parsed = v.safeParse(schema, await response.json().catch(() => undefined));
+        if (parsed.success) return { value: parsed.output, answer };
+        throw new RouterError("DOWNLOAD_FAILED", `${originOf(url)} does not answer as a model hub does: ${v.summarize(parsed.issues)}`, {
+          hint: "Check HF_ENDPOINT, and that no proxy answers in the hub's place.",
+        });
+      },
+      { clock: this.#clock, signal, maxAttempts: MAX_ATTEMPTS },
+    );
+  }
+}
+
+/** The hub knows the commit and says that it has no such path. */
+export class EntryNotFoundError extends RouterError {
+  override readonly name = "EntryNotFoundError";
+  readonly commit: string | undefined;
+
+  constructor(error: RouterError, commit: string | null) {
+    super(error.code, error.message, { hint: error.hint });
+    this.commit = commit ?? undefined;
+  }
+}
+
+function summaryOf(answer: v.InferOutput<typeof SearchAnswer>[number]): RepoSummary {
+  const { id, downloads, likes, tags, lastModified } = answer;
+  return { repo: id, downloads, likes, tags, lastModified, isPrivate: answer.private, isGated: answer.gated !== false };
+}
+
+function remoteFile(item: v.InferOutput<typeof TreeAnswer>[number]): RemoteFile {
+  const name = item.lfs ? item.lfs.oid.replace(/^sha256:/, "") : item.oid;
+  return {
+    path: item.path,
+    sizeBytes: item.lfs?.size ?? item.size,
+    content: name === undefined ? undefined : contentNameOf(name, item.lfs !== undefined && item.lfs !== null),
+  };
+}
+
+/** Only a linked entity tag is a SHA-256: file servers and mirrors have 64-digit tags of their own. */
+function contentNameOf(etag: string, isLinked: boolean): ContentName | undefined {
+  if (isLinked && /^[0-9a-f]{64}$/.test(etag)) return { algorithm: "sha256", hex: etag };
+  return /^[0-9a-f]{40}$/.test(etag) ? { algorithm: "git-sha1", hex: etag } : undefined;
+}
+
+/** The address of the next page, which must be the hub's own. */
+function nextPage(answer: Answer): string | undefined {
+  const link = /<(?<url>[^>]+)>\s*;\s*rel="?next"?/.exec(answer.response.headers.get("link") ?? "")?.groups?.["url"];
+  const url = link === undefined ? undefined : new URL(link, answer.url).href;
+  return url !== undefined && originOf(url) === originOf(answer.url) ? url : undefined;
+}

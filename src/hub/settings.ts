@@ -1,0 +1,66 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the hub is, who asks, and where files go. */
+export interface HubSettings {
+  /** Base of every address, without a slash at its end. */
+  readonly endpoint: string;
+  readonly token: string | undefined;
+  /** Read before each request when `token` is undefined, so that a login takes effect at once. Undefined: send no stored token. */
+  readonly tokenFile: string | undefined;
+  /** The folder that holds `models--org--repo`. */
+  readonly cacheDir: string;
+  /** No request is made; what is not in the cache does not exist. */
+  readonly isOffline: boolean;
+  /** False where snapshots must hold the files themselves. */
+  readonly mayLink: boolean;
+  /** How long the hub may take to answer a question, in milliseconds. */
+  readonly metadataTimeoutMs: number;
+  /** How long a download may stand still before its connection is given up, in milliseconds. */
+  readonly downloadTimeoutMs: number;
+}
+
+const DEFAULT_ENDPOINT = "https://huggingface.co";
+/** huggingface_hub waits 10 s for both; a home connection that other devices fill can stand still for longer. */
+const METADATA_TIMEOUT_MS = 10_000;
+const DOWNLOAD_TIMEOUT_MS = 30_000;
+
+/** Reads the variables that `huggingface_hub` reads, with its precedence, and `LEMONADE_OFFLINE`. An empty variable counts as unset. */
+export function hubSettingsFromEnvironment(env: Environment): HubSettings {
+  const home = env["HOME"] || env["USERPROFILE"] || homedir();
+  const path = (name: string): string | undefined => (env[name] ? expand(env[name], env, home) : undefined);
+  const hfHome = path("HF_HOME") ?? join(path("XDG_CACHE_HOME") ?? join(home, ".cache"), "huggingface");
+  return {
+    endpoint: (env["HF_ENDPOINT"] || DEFAULT_ENDPOINT).replace(/\/+$/, ""),
+    token: cleanToken(env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"]),
+    tokenFile: isTruthy(env["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) ? undefined : resolve(path("HF_TOKEN_PATH") ?? join(hfHome, "token")),
+    cacheDir: resolve(path("HF_HUB_CACHE") ?? path("HUGGINGFACE_HUB_CACHE") ?? join(hfHome, "hub")),
+    isOffline: ["LEMONADE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].some((name) => isTruthy(env[name])),
+    mayLink: !isTruthy(env["HF_HUB_DISABLE_SYMLINKS"]),
+    metadataTimeoutMs: seconds(env["HF_HUB_ETAG_TIMEOUT"]) ?? METADATA_TIMEOUT_MS,
+    downloadTimeoutMs: seconds(env["HF_HUB_DOWNLOAD_TIMEOUT"]) ?? DOWNLOAD_TIMEOUT_MS,
+  };
+}
+
+/** Trims a token and drops line breaks inside it; an empty one is none. */
+export function cleanToken(token: string | undefined): string | undefined {
+  return token?.replace(/[\r\n]/g, "").trim() || undefined;
+}
+
+function isTruthy(value: string | undefined): boolean {
+  return /^(?:1|on|yes|true)$/i.test(value ?? "");
+}
+
+function seconds(value: string | undefined): number | undefined {
+  const number = Number(value);
+  return value && number > 0 ? number * 1000 : undefined;
+}
+
+/** `~`, `$NAME` and `${NAME}` as Python's `expanduser` and `expandvars` read them: unknown names stay as they are. */
+function expand(path: string, env: Environment, home: string): string {
+  return path
+    .replace(/^~(?=$|[/\\])/, home)
+    .replace(/\$(?:\{(\w+)\}|(\w+))/g, (whole, braced?: string, bare?: string) => env[braced ?? bare ?? ""] ?? whole);
+}
