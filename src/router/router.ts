@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { childEnvironment, type BackendContext } from "../backends/index.ts";
+import { childEnvironment, type BackendContext, type WrappedServer } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
-import { kindOfLabels, type ModelKind } from "../model/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
@@ -63,40 +63,48 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const catalog = createCatalog(settings);
   const chooseBackend = createBackendChooser(settings, context);
+  const prepare: PrepareEngine = async (entry, options, signal) => {
+    const files = await catalog.locate(entry);
+    if (files === undefined) {
+      throw new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${entry.id} are not on this disk`, {
+        hint: `Fetch them: lemonade pull ${entry.id}`,
+      });
+    }
+    signal.throwIfAborted();
+    const backend = await chooseBackend(entry);
+    const request = {
+      model: entry.id,
+      files,
+      kind: kindOfLabels(entry.labels),
+      contextTokens: options.contextTokens ?? settings.contextTokens,
+      extraArgs: [...settings.llamacppArgs, ...(options.extraArgs ?? [])],
+    };
+    return await backend.createServer(request, { signal });
+  };
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
     async startEngine(entry, options, { signal, onProgress }) {
-      const files = await catalog.locate(entry);
-      if (files === undefined) {
-        throw new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${entry.id} are not on this disk`, {
-          hint: `Fetch them: lemonade pull ${entry.id}`,
-        });
-      }
-      signal.throwIfAborted();
-      const backend = await chooseBackend(entry);
-      const request = {
-        model: entry.id,
-        files,
-        kind: kindOfLabels(entry.labels),
-        contextTokens: options.contextTokens ?? settings.contextTokens,
-        extraArgs: [...settings.llamacppArgs, ...(options.extraArgs ?? [])],
-      };
-      const server = await backend.createServer(request, { signal });
+      const server = await prepare(entry, options, signal);
       await server.start({ signal, onProgress });
       return server;
     },
   });
-  return new LocalRouter(catalog, loop);
+  return new LocalRouter(catalog, loop, prepare);
 }
+
+/** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
+type PrepareEngine = (entry: ModelEntry, options: LoadOptions, signal: AbortSignal) => Promise<WrappedServer>;
 
 class LocalRouter implements Router {
   readonly catalog: Catalog;
   readonly #loop: ResidencyLoop;
+  readonly #prepare: PrepareEngine;
 
-  constructor(catalog: Catalog, loop: ResidencyLoop) {
+  constructor(catalog: Catalog, loop: ResidencyLoop, prepare: PrepareEngine) {
     this.catalog = catalog;
     this.#loop = loop;
+    this.#prepare = prepare;
   }
 
   async resolve(model: string): Promise<CatalogEntry> {
@@ -118,7 +126,10 @@ class LocalRouter implements Router {
     const entry = await this.resolve(model);
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
     const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
-    if (resident !== undefined && !isAsAsked) await this.#loop.unload(entry.id);
+    if (resident !== undefined && !isAsAsked) {
+      await this.#prepare(entry, load, signal); // Options that cannot work must not cost the engine that does.
+      await this.#loop.unload(entry.id);
+    }
     const lease = await this.#loop.acquire(entry, { signal, load });
     lease.release();
     return { entry, wasLoaded: resident?.state === "ready" && isAsAsked };
