@@ -13,6 +13,7 @@ import {
 } from "../model/index.ts";
 import type { FoundModel } from "./catalog-entry.ts";
 import { DirectoryCache, type DirectoryListing } from "./directory-cache.ts";
+import { readKindLabels } from "./read-gguf.ts";
 
 /** A model of a folder with the other names it answers to. */
 interface NamedModel extends FoundModel {
@@ -27,7 +28,7 @@ interface NamedModel extends FoundModel {
 export class ModelsDirs {
   readonly #roots: readonly string[];
   readonly #listings = new DirectoryCache();
-  readonly #namedModels = new WeakMap<DirectoryListing, readonly NamedModel[]>();
+  readonly #namedModels = new WeakMap<DirectoryListing, Promise<readonly NamedModel[]>>();
 
   constructor(roots: readonly string[]) {
     this.#roots = roots.map((root) => resolve(root));
@@ -39,7 +40,7 @@ export class ModelsDirs {
       const listing = await this.#listings.read(root);
       if (!listing) continue;
       const folders = await Promise.all(listing.directories.map((name) => this.#folderModels(root, name)));
-      for (const model of [...this.#fileModels(root, listing), ...folders.flat()]) {
+      for (const model of [...(await this.#fileModels(root, listing)), ...folders.flat()]) {
         if (!found.has(model.entry.id)) found.set(model.entry.id, model);
       }
     }
@@ -53,7 +54,7 @@ export class ModelsDirs {
     for (const root of this.#roots) {
       const listing = await this.#listings.read(root);
       if (!listing) continue;
-      const candidates = [...this.#fileModels(root, listing)];
+      const candidates = [...(await this.#fileModels(root, listing))];
       if (listing.directories.includes(folder)) candidates.push(...(await this.#folderModels(root, folder)));
       const model = candidates.find((m) => m.entry.id === id) ?? candidates.find((m) => m.aliases.includes(id));
       if (model) return model;
@@ -61,14 +62,16 @@ export class ModelsDirs {
     return undefined;
   }
 
-  #fileModels(root: string, listing: DirectoryListing): readonly NamedModel[] {
-    return this.#once(listing, () => {
+  async #fileModels(root: string, listing: DirectoryListing): Promise<readonly NamedModel[]> {
+    return await this.#once(listing, async () => {
       const grouped = groupGgufFiles(listing.files);
-      return grouped.models.map((group) => {
-        const model = describe(root, ggufStem(group.first), group, projectorOf(group, grouped));
-        // The file name, as other servers call a model, and the stem of the first shard, as llama-server does.
-        return { ...model, aliases: [fileNameOf(group.first), group.first.replace(/\.gguf$/i, "")] };
-      });
+      return await Promise.all(
+        grouped.models.map(async (group) => {
+          const model = await describeModel(root, ggufStem(group.first), group, projectorOf(group, grouped));
+          // The file name, as other servers call a model, and the stem of the first shard, as llama-server does.
+          return { ...model, aliases: [fileNameOf(group.first), group.first.replace(/\.gguf$/i, "")] };
+        }),
+      );
     });
   }
 
@@ -76,34 +79,36 @@ export class ModelsDirs {
     if (name.startsWith(".")) return [];
     const listing = await this.#listings.read(join(root, name));
     if (!listing) return [];
-    return this.#once(listing, () => {
+    return await this.#once(listing, async () => {
       const grouped = groupGgufFiles(listing.files);
       const leader = leadingModel(grouped.models);
       const projector = projectorOfFolder(grouped);
       const tags = grouped.models.map((group) => quantTag(group.first));
-      return grouped.models.map((group, i) => {
-        const tag = tags[i];
-        const isUnique = tag !== undefined && tags.filter((other) => other === tag).length === 1;
-        const qualified = `${name}:${isUnique ? tag : group.first}`;
-        const isLeader = group === leader;
-        const model = describe(join(root, name), isLeader ? name : qualified, group, projector);
-        return { ...model, aliases: [...(isLeader ? [qualified] : []), `${name}:${group.first}`] };
-      });
+      return await Promise.all(
+        grouped.models.map(async (group, i) => {
+          const tag = tags[i];
+          const isUnique = tag !== undefined && tags.filter((other) => other === tag).length === 1;
+          const qualified = `${name}:${isUnique ? tag : group.first}`;
+          const isLeader = group === leader;
+          const model = await describeModel(join(root, name), isLeader ? name : qualified, group, projector);
+          return { ...model, aliases: [...(isLeader ? [qualified] : []), `${name}:${group.first}`] };
+        }),
+      );
     });
   }
 
-  #once(listing: DirectoryListing, make: () => readonly NamedModel[]): readonly NamedModel[] {
+  async #once(listing: DirectoryListing, make: () => Promise<readonly NamedModel[]>): Promise<readonly NamedModel[]> {
     let models = this.#namedModels.get(listing);
     if (!models) {
       models = make();
       this.#namedModels.set(listing, models);
     }
-    return models;
+    return await models;
   }
 }
 
 /** A model that lies as files in one folder. */
-export function describe(folder: string, id: string, group: GgufGroup, projector: ListedFile | undefined): FoundModel {
+export async function describeModel(folder: string, id: string, group: GgufGroup, projector: ListedFile | undefined): Promise<FoundModel> {
   const model = join(folder, group.first);
   const mmproj = projector && join(folder, projector.path);
   return {
@@ -111,7 +116,7 @@ export function describe(folder: string, id: string, group: GgufGroup, projector
       id: id as ModelId,
       checkpoint: model,
       recipe: "llamacpp",
-      labels: projector ? ["vision"] : [],
+      labels: [...(await readKindLabels(model)), ...(projector ? ["vision"] : [])],
       source: "models-dir",
       suggested: true,
       sizeBytes: group.sizeBytes + (projector?.sizeBytes ?? 0),

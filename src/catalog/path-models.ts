@@ -13,7 +13,7 @@ import {
 } from "../model/index.ts";
 import type { FoundModel } from "./catalog-entry.ts";
 import { DirectoryCache } from "./directory-cache.ts";
-import { describe } from "./models-dirs.ts";
+import { describeModel } from "./models-dirs.ts";
 
 /** The absolute path that a model id means, when it is written as a path: absolute, `./…`, `../…` or `~/…`. */
 export function pathOfId(id: string): string | undefined {
@@ -45,7 +45,7 @@ async function findFile(path: string): Promise<FoundModel | undefined> {
   const grouped = groupGgufFiles(listing.files);
   const group = grouped.models.find((model) => model.first === first) ?? wholeFile(listing.files.find((file) => file.path === name));
   if (!group) return undefined;
-  return asPathModel(describe(folder, join(folder, group.first), group, projectorOf(group, grouped)));
+  return asPathModel(await describeModel(folder, join(folder, group.first), group, projectorOf(group, grouped)));
 }
 
 /** A file that is no model by its name (a draft, a matrix) but was asked for by its path is taken as it is. */
@@ -59,7 +59,7 @@ async function findFolder(path: string): Promise<FoundModel | undefined> {
   const grouped = groupGgufFiles(listing.files);
   const [group, ...others] = grouped.models;
   if (!group || others.length > 0) return undefined;
-  return asPathModel(describe(path, path, group, projectorOfFolder(grouped)));
+  return asPathModel(await describeModel(path, path, group, projectorOfFolder(grouped)));
 }
 
 function asPathModel(model: FoundModel): FoundModel {

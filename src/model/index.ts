@@ -43,3 +43,14 @@ export {
 } from "./hub-cache-layout.ts";
 export type { SparseImage } from "./gguf/index.ts";
 export { buildTinyModel, describeTinyModel, TINY_SENTENCE, TINY_THOUGHT, type TinyOptions } from "./tiny/index.ts";
+export {
+  COMPANION_FILES,
+  listVariants,
+  pathsOfVariant,
+  requireVariant,
+  selectVariant,
+  type VariantChoice,
+  type VariantFiles,
+  type VariantOffer,
+  type VariantQuery,
+} from "./select-variant.ts";

@@ -1,6 +1,6 @@
 import { ArchitectureKeys } from "./architecture-keys.ts";
 import { isEncoder, layerMemories, type LayerMemory } from "./layer-memory.ts";
-import type { GgufHeader, GgufTensorInfo } from "./parse-header.ts";
+import type { GgufHeader, GgufMetadata, GgufTensorInfo } from "./parse-header.ts";
 import { fileTypeName, tensorTypeName } from "./tensor-types.ts";
 
 export type Pooling = "none" | "mean" | "cls" | "last" | "rank";
@@ -51,7 +51,6 @@ export function ggufFacts(headers: readonly [GgufHeader, ...GgufHeader[]]): Gguf
   const weights = weightsByLayer(tensors);
   const template = text("tokenizer.chat_template");
   const tokens = metadata.get("tokenizer.ggml.tokens");
-  const pooling = keys.number("pooling_type");
   const fileType = metadata.get("general.file_type");
   const shards = metadata.get("split.count");
   return {
@@ -67,7 +66,7 @@ export function ggufFacts(headers: readonly [GgufHeader, ...GgufHeader[]]): Gguf
     hasChatTemplate: template !== undefined,
     hasToolTemplate: template !== undefined && /\btools\b/.test(template),
     hasReasoningTemplate: template !== undefined && /<think>|enable_thinking|reasoning_content|<\|channel\|>/.test(template),
-    pooling: pooling === undefined ? undefined : POOLINGS[pooling],
+    pooling: poolingOf(keys),
     isEncoder: isEncoder(keys.architecture),
     shardCount: typeof shards === "number" && shards > 0 ? shards : 1,
     layers: layerMemories(keys).map((memory, layer) => ({ ...memory, weightsBytes: weights.layers.get(layer) ?? 0 })),
@@ -95,7 +94,26 @@ function commonestType(tensors: readonly GgufTensorInfo[]): string | undefined {
 
 /** The labels that follow from a header, for models that no registry describes. */
 export function labelsOfFacts(facts: GgufFacts): readonly string[] {
-  if (facts.pooling === "rank") return ["reranking"];
-  if (facts.isEncoder || (facts.pooling !== undefined && facts.pooling !== "none")) return ["embeddings"];
-  return [...(facts.hasReasoningTemplate ? ["reasoning"] : []), ...(facts.hasToolTemplate ? ["tool-calling"] : [])];
+  const { isEncoder, pooling } = facts;
+  return [
+    ...kindLabels({ isEncoder, pooling }),
+    ...(facts.hasReasoningTemplate ? ["reasoning"] : []),
+    ...(facts.hasToolTemplate ? ["tool-calling"] : []),
+  ];
+}
+
+/** Those of them that decide how the engine is started, from the beginning of a header. */
+export function labelsOfBeginning(metadata: GgufMetadata): readonly string[] {
+  const keys = new ArchitectureKeys(metadata);
+  return kindLabels({ isEncoder: isEncoder(keys.architecture), pooling: poolingOf(keys) });
+}
+
+function poolingOf(keys: ArchitectureKeys): Pooling | undefined {
+  const code = keys.number("pooling_type");
+  return code === undefined ? undefined : POOLINGS[code];
+}
+
+function kindLabels({ isEncoder, pooling }: { readonly isEncoder: boolean; readonly pooling: Pooling | undefined }): readonly string[] {
+  if (pooling === "rank") return ["reranking"];
+  return isEncoder || (pooling !== undefined && pooling !== "none") ? ["embeddings"] : [];
 }

@@ -1,6 +1,14 @@
 import { expect, test } from "bun:test";
 import { RouterError } from "../../errors.ts";
-import { flattenImage, parseGgufHeader, writeGguf, type GgufHeader, type GgufValue, type ParseHeaderOptions } from "./index.ts";
+import {
+  flattenImage,
+  parseGgufBeginning,
+  parseGgufHeader,
+  writeGguf,
+  type GgufHeader,
+  type GgufValue,
+  type ParseHeaderOptions,
+} from "./index.ts";
 
 /** Parses bytes in memory, handing out at most `windowBytes` more than what was asked for. */
 function parse(bytes: Uint8Array, { windowBytes = 64, ...options }: ParseHeaderOptions & { windowBytes?: number } = {}): GgufHeader {
@@ -91,6 +99,21 @@ test("data that is skipped is never asked for", () => {
   }
   expect(bytes.length).toBeGreaterThan(400_000);
   expect(read).toBeLessThan(40_000);
+});
+
+test("the beginning of a header ends where the tokenizer's entries begin", () => {
+  const bytes = sample();
+  const parsing = parseGgufBeginning();
+  let step = parsing.next();
+  let end = 0;
+  while (!step.done) {
+    const { offset } = step.value;
+    end = offset + step.value.bytes;
+    step = parsing.next(bytes.subarray(offset, end));
+  }
+  expect(step.value.get("llama.context_length")).toBe(4096);
+  expect(step.value.has("tokenizer.ggml.tokens")).toBe(false);
+  expect(end).toBeLessThan(1100);
 });
 
 test("version 2 is read like version 3; others are refused", () => {

@@ -80,13 +80,7 @@ export function* parseGgufHeader({ name = "The file", fileBytes }: ParseHeaderOp
   if (tensorCount > MOST_ENTRIES || pairCount > MOST_ENTRIES)
     throw damaged(name, `it claims ${tensorCount} tensors and ${pairCount} entries`);
 
-  const metadata = new Map<string, GgufScalarValue | GgufArrayValue>();
-  for (let i = 0; i < pairCount; i += 1) {
-    const key = yield* readString(cursor, name);
-    if (!cursor.has(4)) yield* cursor.fill(4);
-    metadata.set(key, yield* readValue(cursor, cursor.u32(), { name, key }));
-  }
-
+  const metadata = yield* readPairs(cursor, { name, pairCount });
   const tensors: { name: string; type: number; valueCount: number; offset: number }[] = [];
   for (let i = 0; i < tensorCount; i += 1) {
     const tensor = yield* readString(cursor, name);
@@ -99,6 +93,49 @@ export function* parseGgufHeader({ name = "The file", fileBytes }: ParseHeaderOp
     tensors.push({ name: tensor, type: cursor.u32(), valueCount, offset: cursor.u64() });
   }
   return layOut(cursor.position, { version, metadata, tensors }, { name, fileBytes });
+}
+
+/**
+ * Only the entries before the tokenizer's: architecture, sizes, pooling. A few hundred bytes at the beginning of a file, for lists of
+ * thousands of models.
+ * @throws {@link RouterError} `NOT_A_GGUF`
+ */
+export function* parseGgufBeginning({ name = "The file", fileBytes }: ParseHeaderOptions = {}): Parsing<GgufMetadata> {
+  const { pairCount, cursor } = yield* readStart(name, fileBytes);
+  return yield* readPairs(cursor, { name, pairCount, endsBefore: "tokenizer." });
+}
+
+interface Start {
+  readonly version: number;
+  readonly tensorCount: number;
+  readonly pairCount: number;
+  readonly cursor: ByteCursor;
+}
+
+function* readStart(name: string, fileBytes: number | undefined): Parsing<Start> {
+  const version = yield* checkStart(name, fileBytes);
+  const cursor = new ByteCursor(name);
+  cursor.skip(8);
+  yield* cursor.fill(16);
+  const tensorCount = cursor.u64();
+  const pairCount = cursor.u64();
+  if (tensorCount > MOST_ENTRIES || pairCount > MOST_ENTRIES)
+    throw damaged(name, `it claims ${tensorCount} tensors and ${pairCount} entries`);
+  return { version, tensorCount, pairCount, cursor };
+}
+
+function* readPairs(
+  cursor: ByteCursor,
+  { name, pairCount, endsBefore }: { readonly name: string; readonly pairCount: number; readonly endsBefore?: string },
+): Parsing<GgufMetadata> {
+  const metadata = new Map<string, GgufScalarValue | GgufArrayValue>();
+  for (let i = 0; i < pairCount; i += 1) {
+    const key = yield* readString(cursor, name);
+    if (endsBefore !== undefined && key.startsWith(endsBefore)) break;
+    if (!cursor.has(4)) yield* cursor.fill(4);
+    metadata.set(key, yield* readValue(cursor, cursor.u32(), { name, key }));
+  }
+  return metadata;
 }
 
 function* checkStart(name: string, fileBytes: number | undefined): Parsing<number> {
