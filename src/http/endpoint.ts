@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { RouterError } from "../errors.ts";
+import type { Connection } from "./listen.ts";
 import { readBody, type Body } from "./read-body.ts";
 
 /** What a caller must be allowed to do: ask models, manage them, or administer the server. `public` needs no key. */
@@ -24,6 +25,7 @@ export interface Call<B, Q> {
   readonly body: B;
   /** The body as it came, for an engine that speaks the same dialect. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly connection: Connection;
 }
 
 export interface EndpointSpec<B, Q> {
@@ -40,9 +42,15 @@ export interface EndpointSpec<B, Q> {
   readonly handle: (call: Call<B, Q>) => Response | Promise<Response>;
 }
 
+/** What the application knows of a request beside the request itself. */
+export interface CallContext {
+  readonly params: Readonly<Record<string, string>>;
+  readonly connection: Connection;
+}
+
 export type Endpoint = Omit<EndpointSpec<never, never>, "handle"> & {
   /** Checks the call against the schemas and handles it. Throws INVALID_REQUEST naming the field. */
-  readonly answer: (request: Request, params: Readonly<Record<string, string>>) => Promise<Response>;
+  readonly answer: (request: Request, context: CallContext) => Promise<Response>;
 };
 
 /** Declares an endpoint: what it takes is checked, handed over typed and described by the same schemas. */
@@ -52,11 +60,11 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
     ...facts,
     query: querySchema as v.GenericSchema<unknown, never> | undefined, // Only its description is read from here on.
     body: bodySchema as v.GenericSchema<unknown, never> | undefined,
-    async answer(request, params) {
+    async answer(request, context) {
       const query = (querySchema === undefined ? undefined : check(querySchema, queryOf(request), "query")) as Q;
       const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
       const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
-      return await handle({ request, signal: request.signal, params, query, body, bytes: read.bytes });
+      return await handle({ request, signal: request.signal, ...context, query, body, bytes: read.bytes });
     },
   };
 }

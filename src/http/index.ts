@@ -1,2 +1,2 @@
 export { createApp, type AppOptions } from "./app.ts";
-export { listen, type Listener } from "./listen.ts";
+export { listen, type Listener, type ListenOptions } from "./listen.ts";

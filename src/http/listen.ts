@@ -6,8 +6,32 @@ export interface Listener {
   stop(options: { force: boolean }): Promise<void>;
 }
 
+/** Our side of one web socket. */
+export interface SocketSession {
+  /** Called once it is open. `send` resolves when the client can take more. */
+  open(socket: { send(text: string): Promise<void> }): Promise<void>;
+  close(): void;
+}
+
+/** What a request handler may ask of the listener. */
+export interface Connection {
+  /** Turns the request into a web socket; false when the request does not ask for one. The handler's response is dropped then. */
+  upgrade(request: Request, session: SocketSession): boolean;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly fetch: (request: Request, connection: Connection) => Response | Promise<Response>;
+}
+
 /** The largest request body, in bytes: that of llama-server. */
 const MAX_BODY_BYTES = 100 * 2 ** 20;
+
+interface SocketData {
+  readonly session: SocketSession;
+  drained: PromiseWithResolvers<void>;
+}
 
 /** The addresses that a host name of ours stands for: `localhost` is both loopbacks, since clients resolve it either way. */
 function addressesOf(host: string): readonly string[] {
@@ -18,18 +42,12 @@ function addressesOf(host: string): readonly string[] {
  * Listens on every address of `host`; on a machine without IPv6 the second loopback is left out.
  * @throws {@link RouterError} `PORT_IN_USE`.
  */
-export function listen(options: { host: string; port: number; fetch: (request: Request) => Response | Promise<Response> }): Listener {
-  const servers: Bun.Server<undefined>[] = [];
+export function listen(options: ListenOptions): Listener {
+  const servers: Bun.Server<SocketData>[] = [];
   let { port } = options;
   for (const hostname of addressesOf(options.host)) {
     try {
-      const server = Bun.serve({
-        hostname,
-        port,
-        fetch: options.fetch,
-        idleTimeout: 0, // A model may load for minutes before its first byte; our own timers are idle timers.
-        maxRequestBodySize: MAX_BODY_BYTES,
-      });
+      const server = serve({ ...options, port }, hostname);
       servers.push(server);
       port = server.port ?? port;
     } catch (error) {
@@ -46,7 +64,49 @@ export function listen(options: { host: string; port: number; fetch: (request: R
   };
 }
 
-function listenError({ host, port }: { host: string; port: number }, error: unknown): RouterError {
+function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<SocketData> {
+  const upgraded = new WeakSet<Request>();
+  return Bun.serve<SocketData>({
+    hostname,
+    port,
+    idleTimeout: 0, // A model may load for minutes before its first byte; our own timers are idle timers.
+    maxRequestBodySize: MAX_BODY_BYTES,
+    fetch(request, server) {
+      const connection: Connection = {
+        upgrade(asked, session) {
+          const isOpen = server.upgrade(asked, { data: { session, drained: Promise.withResolvers() } });
+          if (isOpen) upgraded.add(asked);
+          return isOpen;
+        },
+      };
+      const response = fetch(request, connection);
+      // Bun wants no response for a request that became a web socket.
+      if (!(response instanceof Promise)) return upgraded.has(request) ? undefined : response;
+      return response.then((answer) => (upgraded.has(request) ? (undefined as never) : answer));
+    },
+    websocket: {
+      async open(socket) {
+        const send = async (text: string) => {
+          if (socket.send(text) !== BACKPRESSURE) return;
+          socket.data.drained = Promise.withResolvers();
+          await socket.data.drained.promise;
+        };
+        await socket.data.session.open({ send });
+      },
+      message() {},
+      drain: (socket) => socket.data.drained.resolve(),
+      close(socket) {
+        socket.data.drained.resolve();
+        socket.data.session.close();
+      },
+    },
+  });
+}
+
+/** What Bun's `send` answers when the client does not keep up. */
+const BACKPRESSURE = -1;
+
+function listenError({ host, port }: ListenOptions, error: unknown): RouterError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "EADDRINUSE") return new RouterError("PORT_IN_USE", `Port ${port} is taken`, { cause: error });
   return new RouterError("PORT_IN_USE", `Cannot listen on ${host}, port ${port}: ${(error as Error).message}`, { cause: error });

@@ -3,6 +3,15 @@ export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
 export type { Catalog, CatalogEntry } from "../catalog/index.ts";
-export { directoriesFrom, resolveSettings, splitArguments, LLAMACPP_BACKENDS, type Flags, type Settings } from "../config/index.ts";
+export {
+  directoriesFrom,
+  resolveSettings,
+  splitArguments,
+  LLAMACPP_BACKENDS,
+  saveLogLevel,
+  type Flags,
+  type Settings,
+} from "../config/index.ts";
 export { describeProgress, type InstallProgress } from "../backends/index.ts";
 export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";
+export { LogHistory, type LogFilter } from "../telemetry/index.ts";

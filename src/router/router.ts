@@ -96,6 +96,10 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
 /** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
 type PrepareEngine = (entry: ModelEntry, options: LoadOptions, signal: AbortSignal) => Promise<WrappedServer>;
 
+function notDownloaded({ id }: ModelEntry): RouterError {
+  return new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${id} are not on this disk`, { hint: `Fetch them: lemonade pull ${id}` });
+}
+
 class LocalRouter implements Router {
   readonly catalog: Catalog;
   readonly #loop: ResidencyLoop;
@@ -116,14 +120,14 @@ class LocalRouter implements Router {
   }
 
   async acquire(model: string, { signal }: { signal: AbortSignal }): Promise<Lease> {
-    return await this.#loop.acquire(await this.resolve(model), { signal });
+    return await this.#loop.acquire(await this.#resolveForUse(model), { signal });
   }
 
   async load(
     model: string,
     { signal, load = {} }: { signal: AbortSignal; load?: LoadOptions | undefined },
   ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
-    const entry = await this.resolve(model);
+    const entry = await this.#resolveForUse(model);
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
     const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
     if (resident !== undefined && !isAsAsked) {
@@ -159,6 +163,13 @@ class LocalRouter implements Router {
         lastUsedMs,
         notes: server?.notes ?? [],
       }));
+  }
+
+  /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */
+  async #resolveForUse(model: string): Promise<CatalogEntry> {
+    const entry = await this.resolve(model);
+    if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
+    throw notDownloaded(entry);
   }
 
   async close({ drainMs = SHUTDOWN_DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {

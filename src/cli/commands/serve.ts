@@ -1,7 +1,7 @@
 import { errorMessage, RouterError } from "../../errors.ts";
-import { createApp, listen, type Listener } from "../../http/index.ts";
+import { createApp, listen, type Listener, type ListenOptions } from "../../http/index.ts";
 import { findPortHolder, formatLogLine, Log } from "../../platform/index.ts";
-import { createRouter, resolveSettings, type Flags, type Settings } from "../../router/index.ts";
+import { createRouter, LogHistory, resolveSettings, type Flags, type Settings } from "../../router/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { claimServer, findServer, releaseServer, serverUrl, type ServerState } from "../server-state.ts";
 import { VERSION } from "../version.ts";
@@ -12,12 +12,19 @@ export async function serve(flags: Flags): Promise<number> {
   const running = await findServer(settings.runDir);
   if (running !== undefined) return alreadyRunning(running);
   console.log("Starting Lemonade Server...");
-  const log = new Log({ level: settings.logLevel, sink: (line) => process.stderr.write(`${formatLogLine(line)}\n`) });
+  const history = new LogHistory();
+  const log = new Log({
+    level: settings.logLevel,
+    sink(line) {
+      history.add(line);
+      process.stderr.write(`${formatLogLine(line)}\n`);
+    },
+  });
   const stopping = untilSignal();
   const router = await createRouter({ settings, log, env: process.env });
   let listener: Listener | undefined;
   try {
-    const app = createApp({ router, log, version: VERSION });
+    const app = createApp({ router, log, history, version: VERSION, cacheDir: settings.cacheDir });
     listener = await listenOrExplain(settings, app.fetch);
     const rival = await claimServer(settings.runDir, { port: listener.port, host: settings.host, version: VERSION });
     if (rival !== undefined) return alreadyRunning(rival);
@@ -47,7 +54,7 @@ function printBanner(address: { host: string; port: number }): void {
   console.log(`   OpenAI API: ${url}/v1   Lemonade API: ${url}/api/v1   stop: Ctrl-C or \`lemonade stop\``);
 }
 
-async function listenOrExplain(settings: Settings, fetch: (request: Request) => Response | Promise<Response>): Promise<Listener> {
+async function listenOrExplain(settings: Settings, fetch: ListenOptions["fetch"]): Promise<Listener> {
   try {
     return listen({ host: settings.host, port: settings.port, fetch });
   } catch (error) {

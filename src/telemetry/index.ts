@@ -1,0 +1,1 @@
+export { LogHistory, type LogFilter } from "./log-history.ts";
