@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { TINY_SENTENCE } from "../../src/model/tiny/index.ts";
+import { describeWithEachEngine, startLemonade, type Lemonade } from "../fixtures/index.ts";
+
+describeWithEachEngine("completions and embeddings", (engine) => {
+  let server: Lemonade;
+  beforeAll(async () => void (server = await startLemonade({ engine })));
+  afterAll(async () => await server[Symbol.asyncDispose]());
+
+  test("text is continued with the sentence", async () => {
+    const { choices, usage, object } = await server.openai.completions.create({
+      model: "tiny",
+      prompt: "Once upon a time",
+      temperature: 0,
+    });
+    expect(object).toBe("text_completion");
+    expect(choices[0]?.text).toBe(`\n${TINY_SENTENCE}`);
+    expect(choices[0]?.finish_reason).toBe("stop");
+    expect(usage?.total_tokens).toBe(usage!.prompt_tokens + usage!.completion_tokens);
+  });
+
+  test("a streamed continuation arrives in pieces", async () => {
+    const events = await server.openai.completions.create({ model: "tiny", prompt: "Once", temperature: 0, stream: true });
+    const chunks = await Array.fromAsync(events);
+    expect(chunks.map(({ choices }) => choices[0]?.text ?? "").join("")).toBe(`\n${TINY_SENTENCE}`);
+    expect(chunks.filter(({ choices }) => choices[0]?.text).length).toBeGreaterThan(5);
+    expect(chunks.findLast(({ choices }) => choices[0]?.finish_reason)?.choices[0]?.finish_reason).toBe("stop");
+  });
+
+  test("stop words and limits hold", async () => {
+    const stopped = await server.openai.completions.create({ model: "tiny", prompt: "Once", temperature: 0, stop: [" model"] });
+    expect(stopped.choices[0]?.text).toBe("\nHello! I am tiny, the");
+    const limited = await server.openai.completions.create({ model: "tiny", prompt: "Once", temperature: 0, max_tokens: 2 });
+    expect(limited.choices[0]).toMatchObject({ text: "\nHello! I", finish_reason: "length" });
+  });
+
+  test("the same text has the same embedding, as numbers and as base64", async () => {
+    const embed = async (input: string, encoding_format: "float" | "base64") =>
+      (await server.openai.embeddings.create({ model: "tiny-embedding", input, encoding_format })).data[0]?.embedding;
+    const numbers = await embed("hello", "float");
+    expect(numbers).toBeArray();
+    expect(numbers!.length).toBeGreaterThan(1);
+    expect(Math.hypot(...numbers!)).toBeCloseTo(1, 3);
+    expect(await embed("hello", "float")).toEqual(numbers);
+    expect(await embed("something else", "float")).not.toEqual(numbers);
+    // Asked for by name, the SDK hands the string over as it is.
+    const text = (await embed("hello", "base64")) as unknown as string;
+    const decoded = new Float32Array(Uint8Array.fromBase64(text).buffer);
+    expect(decoded.length).toBe(numbers!.length);
+    for (const [i, number] of decoded.entries()) expect(number).toBeCloseTo(numbers![i]!, 5);
+  });
+
+  test("the SDK's own wish for base64 is invisible to its caller", async () => {
+    const { data, object, usage } = await server.openai.embeddings.create({ model: "tiny-embedding", input: ["one", "two", "three"] });
+    expect(object).toBe("list");
+    expect(data.map(({ index }) => index)).toEqual([0, 1, 2]);
+    for (const { embedding } of data) expect(Math.hypot(...embedding)).toBeCloseTo(1, 3);
+    expect(usage.prompt_tokens).toBeGreaterThan(2);
+  });
+
+  test("tokens are one input, and a mixed list is several", async () => {
+    const tokens = await server.openai.embeddings.create({ model: "tiny-embedding", input: [104, 105, 106], encoding_format: "float" });
+    expect(tokens.data).toHaveLength(1);
+    const response = await server.post("/v1/embeddings", { model: "tiny-embedding", input: [104, "hi", 105, "ho"] });
+    const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+    expect(data.length).toBeGreaterThan(0);
+    expect(data[0]?.embedding.length).toBeGreaterThan(1);
+  });
+});
