@@ -9,6 +9,7 @@ import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
+import { statsEndpoints } from "./endpoints/stats.ts";
 import { json } from "./json.ts";
 
 export interface AppOptions {
@@ -27,6 +28,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...inferenceEndpoints(router),
     ...modelEndpoints(router, { startedMs: Date.now() }),
     ...residencyEndpoints(router, { version }),
+    ...statsEndpoints(router),
     ...logEndpoints(options),
   ];
 }

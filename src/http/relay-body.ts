@@ -1,8 +1,8 @@
 import { completeEventsLength } from "../dialects/index.ts";
 
 export interface RelayBodyOptions {
-  /** Called once: the stream is over, failed or its reader has left. */
-  readonly onEnd: () => void;
+  /** Called once: the stream is over, failed or its reader has left. Gets the last bytes that were passed on. */
+  readonly onEnd: (tail: readonly Uint8Array[]) => void;
   /** Stops the upstream request. */
   readonly abort: (reason: unknown) => void;
   /** Whether the body is a stream of events; any other body is passed on as it comes and breaks off when the upstream fails. */
@@ -21,6 +21,8 @@ const MAX_HELD_BYTES = 4 * 2 ** 20;
 export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBodyOptions): ReadableStream<Uint8Array> {
   const reader = upstream.getReader();
   let held: Uint8Array | undefined;
+  // The last two pieces: usage and timings come with the last events, which may be split over them.
+  let tail: readonly Uint8Array[] = [];
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -29,7 +31,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
             const { done, value } = await reader.read();
             if (done) {
               if (held !== undefined) controller.enqueue(held);
-              options.onEnd();
+              options.onEnd(tail);
               controller.close();
               return;
             }
@@ -38,18 +40,20 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
             const complete = isWhole ? bytes.length : completeEventsLength(bytes);
             held = complete === bytes.length ? undefined : bytes.subarray(complete);
             if (complete === 0) continue;
-            controller.enqueue(held === undefined ? bytes : bytes.subarray(0, complete));
+            const piece = held === undefined ? bytes : bytes.subarray(0, complete);
+            tail = tail.length === 0 ? [piece] : [tail[tail.length - 1] ?? piece, piece];
+            controller.enqueue(piece);
             return;
           }
         } catch (error) {
-          options.onEnd();
+          options.onEnd(tail);
           if (!options.holdsEvents) throw error;
           controller.enqueue(new TextEncoder().encode(await options.errorEvent(error)));
           controller.close();
         }
       },
       async cancel(reason) {
-        options.onEnd();
+        options.onEnd(tail);
         options.abort(reason);
         await reader.cancel(reason).catch(() => {}); // Aborting has ended it already.
       },

@@ -1,4 +1,4 @@
-import { renderErrorEvent } from "../dialects/index.ts";
+import { readTimings, renderErrorEvent } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { Lease, Router } from "../router/index.ts";
 import { relayBody } from "./relay-body.ts";
@@ -31,7 +31,7 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
   for (let attempt = 1; ; attempt++) {
     const lease = await router.acquire(request.model, { signal: request.signal });
     try {
-      return await relayOnce(lease, request);
+      return await relayOnce(router, lease, request);
     } catch (error) {
       const isGone = await lease.isEngineGone({ withinMs: request.signal.aborted ? 0 : EXIT_NOTICE_MS });
       lease.release();
@@ -43,14 +43,16 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
   }
 }
 
-async function relayOnce(lease: Lease, request: RelayRequest): Promise<Response> {
+async function relayOnce(router: Router, lease: Lease, request: RelayRequest): Promise<Response> {
   const upstreamAbort = new AbortController();
   const abort = (reason: unknown) => upstreamAbort.abort(reason);
   const onClientGone = () => abort(request.signal.reason);
   request.signal.addEventListener("abort", onClientGone, { once: true });
-  const end = () => {
+  const end = (tail: readonly Uint8Array[]) => {
     request.signal.removeEventListener("abort", onClientGone);
     lease.release();
+    const timings = readTimings(Buffer.concat(tail).toString());
+    if (timings !== undefined) router.stats.record({ model: lease.entry.id, timeToFirstTokenMs: timings.promptMs, ...timings });
   };
   const upstream = await send(lease, request, upstreamAbort.signal);
   const headers = new Headers(upstream.headers);
@@ -59,7 +61,7 @@ async function relayOnce(lease: Lease, request: RelayRequest): Promise<Response>
   headers.delete("content-length"); // Ours is computed from what we send.
   if (upstream.body === null || (length !== null && Number(length) <= MAX_BUFFERED_BYTES)) {
     const whole = await upstream.arrayBuffer();
-    end();
+    end([new Uint8Array(whole)]);
     return new Response(whole, { status: upstream.status, headers });
   }
   const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;

@@ -14,4 +14,4 @@ export {
 } from "../config/index.ts";
 export { describeProgress, type InstallProgress } from "../backends/index.ts";
 export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";
-export { LogHistory, type LogFilter } from "../telemetry/index.ts";
+export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from "../telemetry/index.ts";

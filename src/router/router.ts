@@ -5,6 +5,7 @@ import type { Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
+import { RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
@@ -40,6 +41,8 @@ const SHUTDOWN_DRAIN_MS = 10_000;
 /** The composition root: turns a model name into a lease on an engine, and owns every lifetime behind it. */
 export interface Router extends AsyncDisposable {
   readonly catalog: Catalog;
+  /** What requests cost, per model. */
+  readonly stats: RequestStats;
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
   resolve(model: string): Promise<CatalogEntry>;
   /** Waits until the model is loaded and hands out the right to send it one request. */
@@ -102,6 +105,7 @@ function notDownloaded({ id }: ModelEntry): RouterError {
 
 class LocalRouter implements Router {
   readonly catalog: Catalog;
+  readonly stats = new RequestStats();
   readonly #loop: ResidencyLoop;
   readonly #prepare: PrepareEngine;
 

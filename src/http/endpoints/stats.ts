@@ -1,0 +1,61 @@
+import * as v from "valibot";
+import type { RequestRecord, Router } from "../../router/index.ts";
+import { endpoint, type Endpoint } from "../endpoint.ts";
+import { json } from "../json.ts";
+import { below } from "../schemas.ts";
+
+const number = v.nullable(v.number());
+
+/** Lemonade's five fields first; null before the first request. */
+const Stats = v.looseObject({
+  time_to_first_token: number,
+  tokens_per_second: number,
+  input_tokens: number,
+  output_tokens: number,
+  decode_token_times: v.null(),
+  cached_tokens: number,
+  draft_acceptance: number,
+  model: v.nullable(v.string()),
+  models: v.record(v.string(), v.looseObject({ requests: v.number() })),
+});
+
+export function statsEndpoints(router: Router): Endpoint[] {
+  return [
+    endpoint({
+      method: "GET",
+      paths: below("stats"),
+      scope: "infer",
+      tag: "Server",
+      summary: "What the last request cost, and sums per model; times in seconds",
+      answers: { 200: { description: "The figures", schema: Stats } },
+      handle: () => json(renderStats(router)),
+    }),
+  ];
+}
+
+function renderStats({ stats }: Router): v.InferOutput<typeof Stats> {
+  const models = [...stats.models()].map(([model, { requests, promptTokens, cachedTokens, completionTokens, last }]) => [
+    model,
+    {
+      requests,
+      input_tokens: promptTokens,
+      cached_tokens: cachedTokens,
+      output_tokens: completionTokens,
+      last: renderRequest(last),
+    },
+  ]);
+  return { ...renderRequest(stats.last), decode_token_times: null, models: Object.fromEntries(models) };
+}
+
+function renderRequest(request: RequestRecord | undefined) {
+  const { timeToFirstTokenMs, draftTokens, draftTokensAccepted } = request ?? {};
+  return {
+    model: request?.model ?? null,
+    time_to_first_token: timeToFirstTokenMs === undefined ? null : timeToFirstTokenMs / 1000,
+    tokens_per_second: request?.tokensPerSecond ?? null,
+    input_tokens: request?.promptTokens ?? null,
+    output_tokens: request?.completionTokens ?? null,
+    cached_tokens: request?.cachedTokens ?? null,
+    draft_acceptance: draftTokens ? (draftTokensAccepted ?? 0) / draftTokens : null,
+  };
+}

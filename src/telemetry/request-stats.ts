@@ -1,0 +1,51 @@
+/** One answered request; durations in milliseconds. */
+export interface RequestRecord {
+  readonly model: string;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  /** From the request's arrival at the engine to its first token. */
+  readonly timeToFirstTokenMs: number | undefined;
+  readonly tokensPerSecond: number | undefined;
+  readonly draftTokens: number | undefined;
+  readonly draftTokensAccepted: number | undefined;
+}
+
+/** Sums over the requests of one model since the server started. */
+export interface ModelTotals {
+  readonly requests: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly last: RequestRecord;
+}
+
+/** Remembers the last request and sums per model. Bounded: a model's sums are few numbers, and forgotten models stay few. */
+export class RequestStats {
+  readonly #models = new Map<string, ModelTotals>();
+  #last: RequestRecord | undefined;
+
+  get last(): RequestRecord | undefined {
+    return this.#last;
+  }
+
+  record(request: RequestRecord): void {
+    this.#last = request;
+    const before = this.#models.get(request.model);
+    this.#models.set(request.model, {
+      requests: (before?.requests ?? 0) + 1,
+      promptTokens: (before?.promptTokens ?? 0) + request.promptTokens,
+      cachedTokens: (before?.cachedTokens ?? 0) + request.cachedTokens,
+      completionTokens: (before?.completionTokens ?? 0) + request.completionTokens,
+      last: request,
+    });
+  }
+
+  ofModel(model: string): ModelTotals | undefined {
+    return this.#models.get(model);
+  }
+
+  models(): ReadonlyMap<string, ModelTotals> {
+    return this.#models;
+  }
+}
