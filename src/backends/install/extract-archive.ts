@@ -39,11 +39,20 @@ export async function extractArchive(archive: string, folder: string, options: E
     if (options.signal?.aborted === true) throw options.signal.reason;
     if (error instanceof InstallFailedError) throw error;
     const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
-    throw new InstallFailedError(isFull ? `The disk is full: cannot unpack ${archive}` : `${archive} is damaged: ${errorMessage(error)}`, {
-      cause: error,
-      hint: isFull ? "Free some space and try again." : "Try again: it is downloaded anew.",
-    });
+    throw new InstallFailedError(
+      isFull ? `The disk is full: cannot unpack ${archive}` : `${archive} is damaged: ${deepestMessage(error)}`,
+      {
+        cause: error,
+        hint: isFull ? "Free some space and try again." : "Try again: it is downloaded anew.",
+      },
+    );
   }
+}
+
+/** Stream adapters wrap what went wrong into errors without words. */
+function deepestMessage(error: unknown): string {
+  if (error instanceof Error && error.message === "" && error.cause !== undefined) return deepestMessage(error.cause);
+  return errorMessage(error);
 }
 
 class Extraction {

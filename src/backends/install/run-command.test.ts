@@ -61,7 +61,8 @@ test.skipIf(isWindows)("a tied command may clean up after TERM before it ends", 
   const script = 'trap "sleep 0.1; echo cleaned; exit 0" TERM; echo ready; while :; do sleep 0.05; done';
   const { command, args } = tieToParent("sh", ["-c", script]);
   expect(await runCommand(command, args, { onLine, signal: controller.signal }).catch(errorMessage)).toContain("stop it");
-  expect(lines).toEqual(["ready", "cleaned"]);
+  expect(lines[0]).toBe("ready");
+  expect(lines).toContain("cleaned");
 });
 
 test.skipIf(isWindows)("a tied command ends when its parent is killed", async () => {

@@ -4,11 +4,14 @@
  */
 const SCRIPT = `
 exec 3<&0 </dev/null
+build=
+asked=
+trap 'asked=1; [ -z "$build" ] || kill -TERM $build 2>/dev/null' TERM INT HUP
 "$@" 3<&- &
 build=$!
+[ -z "$asked" ] || kill -TERM $build 2>/dev/null
 { cat >/dev/null; kill -TERM $build; } <&3 2>/dev/null &
 exec 3<&-
-trap 'kill -TERM $build 2>/dev/null' TERM INT HUP
 wait $build
 status=$?
 while kill -0 $build 2>/dev/null; do

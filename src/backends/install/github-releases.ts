@@ -1,0 +1,114 @@
+import * as v from "valibot";
+import { errorMessage } from "../../errors.ts";
+import { InstallFailedError } from "./install-error.ts";
+
+export interface ReleaseHostOptions {
+  /** A server that mirrors GitHub's addresses, with the API below `/api/v3` as on GitHub's own servers for companies. */
+  readonly mirrorUrl?: string | undefined;
+  /** GitHub token: raises the limit of API calls. It is sent to GitHub's API alone, never to a mirror. */
+  readonly githubToken?: string | undefined;
+}
+
+export interface PublishedAsset {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly url: string;
+  readonly sha256: string | undefined;
+}
+
+const Release = v.object({
+  tag_name: v.string(),
+  assets: v.array(
+    v.object({
+      name: v.string(),
+      size: v.number(),
+      browser_download_url: v.string(),
+      // Published for every file uploaded since June 2025.
+      digest: v.nullish(v.string()),
+    }),
+  ),
+});
+
+const API_TIMEOUT_MS = 20_000;
+
+/** Where releases are looked up and fetched: GitHub, or a mirror of it. */
+export class ReleaseHost {
+  readonly #downloadUrl: string;
+  readonly #apiUrl: string;
+  readonly #token: string | undefined;
+
+  constructor({ mirrorUrl, githubToken }: ReleaseHostOptions = {}) {
+    const mirror = mirrorUrl?.replace(/\/+$/, "");
+    this.#downloadUrl = mirror ?? "https://github.com";
+    this.#apiUrl = mirror === undefined ? "https://api.github.com" : `${mirror}/api/v3`;
+    this.#token = mirror === undefined ? githubToken : undefined;
+  }
+
+  /** Address of a file whose name is known; the API is not asked. */
+  downloadUrl(repository: string, tag: string, name: string): string {
+    return `${this.#downloadUrl}/${repository}/releases/download/${encodeURIComponent(tag)}/${encodeURIComponent(name)}`;
+  }
+
+  /**
+   * The files of one release, or `undefined` when there is no such release.
+   * @throws `INSTALL_FAILED` when the API cannot be reached or its limit is used up; says when it may be asked again.
+   */
+  async listAssets(repository: string, tag: string, signal?: AbortSignal): Promise<readonly PublishedAsset[] | undefined> {
+    const response = await this.#get(`/repos/${repository}/releases/tags/${encodeURIComponent(tag)}`, signal);
+    if (response.status === 404) return undefined;
+    if (!response.ok) throw apiError(response, this.#token !== undefined);
+    const release = v.safeParse(Release, await response.json().catch(() => undefined));
+    if (!release.success) throw new InstallFailedError(`${response.url} answered with something that is no release`);
+    return release.output.assets.map(({ name, size, digest }) => ({
+      name,
+      sizeBytes: size,
+      // Not the address of the answer: a mirror may have copied the answer from GitHub.
+      url: this.downloadUrl(repository, tag, name),
+      sha256: /^sha256:([0-9a-f]{64})$/.exec(digest ?? "")?.[1],
+    }));
+  }
+
+  async #get(path: string, signal: AbortSignal | undefined): Promise<Response> {
+    const timeout = AbortSignal.timeout(API_TIMEOUT_MS);
+    const headers = { accept: "application/vnd.github+json", "x-github-api-version": "2022-11-28", "user-agent": "lemon.ts" };
+    const options = { signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) };
+    const url = this.#apiUrl + path;
+    try {
+      const authorization = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
+      const first = await fetch(url, { ...options, headers: { ...headers, ...authorization }, redirect: "manual" });
+      const location = first.headers.get("location");
+      if (first.status < 300 || first.status >= 400 || location === null) return first;
+      // A renamed repository. Wherever it leads, the token does not go along.
+      await first.body?.cancel();
+      return await fetch(new URL(location, url), { ...options, headers });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new InstallFailedError(`Cannot reach ${new URL(url).host}: ${errorMessage(error)}`, {
+        cause: error,
+        hint: "Check the network; what is installed already works without it.",
+      });
+    }
+  }
+}
+
+function apiError(response: Response, hasToken: boolean): InstallFailedError {
+  const { host } = new URL(response.url);
+  const { status, headers } = response;
+  if (status === 401) return new InstallFailedError(`${host} does not accept the token in GITHUB_TOKEN`, { hint: "Renew or unset it." });
+  const isLimited = status === 429 || (status === 403 && (headers.get("x-ratelimit-remaining") === "0" || headers.has("retry-after")));
+  if (!isLimited) return new InstallFailedError(`${host} answered with status ${status}`);
+  const until = limitEnd(headers);
+  return new InstallFailedError(
+    `${host} takes no more questions from this address${until === undefined ? " for now" : ` until ${until}`}`,
+    {
+      hint: hasToken ? "Try again then." : "Try again then, or set GITHUB_TOKEN: any token of any account raises the limit.",
+    },
+  );
+}
+
+/** When the limit ends, as a time of day in UTC: our own clock stays out of it. */
+function limitEnd(headers: Headers): string | undefined {
+  const resetSeconds = Number(headers.get("x-ratelimit-reset"));
+  if (!Number.isFinite(resetSeconds) || resetSeconds <= 0) return undefined;
+  return `${new Date(resetSeconds * 1000).toISOString().slice(11, 16)} UTC`;
+}

@@ -1,0 +1,1 @@
+export type { CpuFacts, GpuFacts, GpuVendor, NpuFacts, OperatingSystem, SystemFacts, VulkanFacts } from "./system-facts.ts";
