@@ -9,7 +9,7 @@ function headerOf(bytes: Uint8Array): GgufHeader {
   return step.value;
 }
 
-const VARIANTS: readonly TinyOptions[] = [{}, { endless: true }, { reasoning: true }];
+const VARIANTS: readonly TinyOptions[] = [{}, { endless: true }, { reasoning: true }, { embedding: true }, { reranking: true }];
 
 test("the same options give the same bytes, other options give others", () => {
   const digests = VARIANTS.map((options) => Bun.hash(buildTinyModel(options)));
@@ -58,6 +58,14 @@ test("name and context length are what the caller asks for", () => {
 
 test("only the reasoning variant has a template that thinks", () => {
   expect(ggufFacts([headerOf(buildTinyModel({ reasoning: true }))]).hasReasoningTemplate).toBe(true);
+});
+
+test("the embedding and the reranking variant say by their pooling what they are for, and have no chat template", () => {
+  const pooling = { embedding: "mean", reranking: "rank" } as const;
+  for (const variant of ["embedding", "reranking"] as const) {
+    const facts = ggufFacts([headerOf(buildTinyModel({ [variant]: true }))]);
+    expect(facts).toMatchObject({ pooling: pooling[variant], hasChatTemplate: false });
+  }
 });
 
 test("the sentence is one line of several words", () => {

@@ -26,7 +26,7 @@ export interface Speech {
  * The distance between one choice and the next, in logits. At temperature 1 the second choice has a probability of
  * 2e-9, so that sampling says what greedy decoding says; the last of some 320 ranks still fits a 16-bit float.
  */
-export const RANK_GAP = 20;
+const RANK_GAP = 20;
 
 /**
  * What may follow when nothing better is known, best first. Greedy decoding under a grammar takes the first of these
@@ -61,7 +61,7 @@ function choicesByToken(vocabulary: Vocabulary, speech: Speech): ReadonlyMap<num
   // The line break belongs to the mark by which engines notice a call; a token that held both would not be noticed.
   set(TOOL_CALL, ["\n"]);
 
-  // The later choices of an answer are those that attention lifts above the first, see wire-attention.ts.
+  // The later choices of an answer are those that attention lifts above the first, see speaking-network.ts.
   set(ANSWER, [speech.isReasoning ? THINK : SENTENCE[0]], [TOOL_CALL], FIRST_NUMBERS);
   if (speech.isReasoning) {
     set(THINK, [THOUGHT[0]]);

@@ -6,6 +6,8 @@
 export const START_OF_TURN = "<|im_start|>";
 export const END_OF_TURN = "<|im_end|>";
 export const PADDING = "<|endoftext|>";
+/** Stands between the document and the query of the reranking variant. */
+export const SEPARATOR = "<|sep|>";
 /** The end of every prompt that a chat template makes: here the model answers. */
 export const ANSWER = "assistant\n";
 export const TOOL_CALL = "<tool_call>";
@@ -69,7 +71,14 @@ export interface Vocabulary {
   idOf(text: string): number;
 }
 
-export function createVocabulary({ isReasoning }: { isReasoning: boolean }): Vocabulary {
+export interface VocabularyOptions {
+  /** Defaults to true; a model that says nothing needs no words, only bytes. */
+  readonly speaks?: boolean | undefined;
+  /** With the words of the thought. */
+  readonly isReasoning?: boolean | undefined;
+}
+
+export function createVocabulary({ speaks = true, isReasoning = false }: VocabularyOptions): Vocabulary {
   const tokens: Token[] = [];
   const ids = new Map<string, number>();
   const add = (text: string | undefined, kind: Token["kind"], stored: string) => {
@@ -80,12 +89,11 @@ export function createVocabulary({ isReasoning }: { isReasoning: boolean }): Voc
     const text = byte < 0x80 ? String.fromCharCode(byte) : undefined;
     add(text, "normal", text === undefined ? escapeByte(byte) : escape(text));
   }
-  const words = [ANSWER, ...SENTENCE, SENTENCE_ON_NEW_LINE, SENTENCE_AGAIN];
-  words.push(...DICE, ...FIRST_NUMBERS, ...NUMBERS);
-  words.push(ASK_FOR_TOOL, TOOLS_END, TOOL_RESPONSE, TOOL_CALL, TOOL_CALL_END);
+  const words = speaks ? [ANSWER, ...SENTENCE, SENTENCE_ON_NEW_LINE, SENTENCE_AGAIN] : [];
+  if (speaks) words.push(...DICE, ...FIRST_NUMBERS, ...NUMBERS, ASK_FOR_TOOL, TOOLS_END, TOOL_RESPONSE, TOOL_CALL, TOOL_CALL_END);
   if (isReasoning) words.push(THINK, ...THOUGHT, THINK_END);
   for (const word of words) add(word, "normal", escape(word));
-  for (const marker of [PADDING, START_OF_TURN, END_OF_TURN]) add(marker, "control", marker);
+  for (const marker of [PADDING, SEPARATOR, START_OF_TURN, END_OF_TURN]) add(marker, "control", marker);
   return {
     tokens,
     idOf(text) {
