@@ -1,0 +1,241 @@
+import { mkdir, rename, rm, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { RouterError } from "../errors.ts";
+import { blobPath, isCommitId, lockPath, partialBlobPath } from "../model/index.ts";
+import { acquireBlobLock } from "./blob-lock.ts";
+import { assertInside, entryPath, linkEntry, sizeOf, writeNoExist, type CacheEntry } from "./cache-entry.ts";
+import { cacheError } from "./cache-error.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import type { ContentName } from "./content-name.ts";
+import { fetchInOrder } from "./fetch-in-order.ts";
+import { EntryNotFoundError, type FileMetadata, type HubClient } from "./hub-client.ts";
+import { PartialBlob } from "./partial-blob.ts";
+import { PartSlots } from "./part-slots.ts";
+import { RangeRefusedError, RangeSource } from "./range-source.ts";
+import { retrying } from "./retry.ts";
+
+export interface FileToDownload {
+  readonly repo: string;
+  readonly commit: string;
+  readonly path: string;
+  /** What a file list said, if one was read. */
+  readonly sizeBytes?: number | undefined;
+  readonly content?: ContentName | undefined;
+}
+
+export interface FileOptions {
+  /** Bytes of the file that are here, and how many there are in all. */
+  readonly onProgress?: ((progress: { readonly bytes: number; readonly sizeBytes: number }) => void) | undefined;
+  /** Another program is writing the same blob, and we wait until it is through. */
+  readonly onWaiting?: (() => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DownloaderOptions {
+  readonly client: HubClient;
+  readonly clock?: Clock | undefined;
+  /** Connections, and parts in memory, over all downloads. Defaults to 4. */
+  readonly connections?: number | undefined;
+  /** Bytes that may still be written to a folder. Defaults to asking the file system. */
+  readonly freeBytesOf?: ((folder: string) => Promise<number>) | undefined;
+}
+
+const CONNECTIONS = 4;
+/** How often a file that does not match its description is begun anew from the hub's answer on. */
+const MAX_DESCRIPTIONS = 3;
+
+/** Downloads files of a hub into the cache, verified. One for the whole program: it bounds connections and memory. */
+export class Downloader {
+  readonly client: HubClient;
+  readonly #clock: Clock;
+  readonly #slots: PartSlots;
+  readonly #freeBytesOf: (folder: string) => Promise<number>;
+
+  constructor({ client, clock = systemClock, connections = CONNECTIONS, freeBytesOf = freeBytesOnDisk }: DownloaderOptions) {
+    this.client = client;
+    this.#clock = clock;
+    this.#slots = new PartSlots(connections);
+    this.#freeBytesOf = freeBytesOf;
+  }
+
+  /**
+   * Downloads one file unless it is here, and resumes what an earlier process has begun; a partial file never has the finished one's
+   * name.
+   * @returns Absolute path of the file in its snapshot.
+   * @throws {@link RouterError} `CHECKSUM_MISMATCH` (the partial file is dropped), `DISK_FULL`, `CACHE_NOT_WRITABLE`, `DOWNLOAD_FAILED`
+   * (it is kept), `OFFLINE`, and what the hub may refuse with.
+   */
+  async downloadFile(file: FileToDownload, options: FileOptions = {}): Promise<string> {
+    const { cacheDir } = this.client.settings;
+    const entry: CacheEntry = { cacheDir, repo: file.repo, commit: file.commit, path: file.path };
+    const at = entryPath(entry);
+    try {
+      const presentBytes = await sizeOf(at);
+      if (presentBytes !== undefined && (file.sizeBytes === undefined || presentBytes === file.sizeBytes)) {
+        options.onProgress?.({ bytes: presentBytes, sizeBytes: presentBytes });
+        return at;
+      }
+      const metadata = await this.#describe(file, options.signal);
+      await this.#intoCache(entry, file, metadata, options);
+      return at;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw cacheError(error, at);
+    }
+  }
+
+  async #describe({ repo, path, commit }: FileToDownload, signal: AbortSignal | undefined): Promise<FileMetadata> {
+    try {
+      return await retrying(() => this.client.fileMetadata(repo, path, { revision: commit, signal }), { clock: this.#clock, signal });
+    } catch (error) {
+      if (error instanceof EntryNotFoundError && error.commit !== undefined && isCommitId(error.commit)) {
+        await writeNoExist(this.client.settings.cacheDir, repo, error.commit, path);
+      }
+      throw error;
+    }
+  }
+
+  async #intoCache(entry: CacheEntry, file: FileToDownload, metadata: FileMetadata, options: FileOptions): Promise<void> {
+    const { cacheDir, repo } = entry;
+    const { etag, sizeBytes } = metadata;
+    const blob = join(cacheDir, blobPath(repo, etag));
+    await mkdir(dirname(blob), { recursive: true });
+    await assertInside(cacheDir, dirname(blob));
+    const lock = { clock: this.#clock, signal: options.signal, onWaiting: options.onWaiting };
+    await using _lock = await acquireBlobLock(join(cacheDir, lockPath(repo, etag)), lock);
+    const { mayLink } = this.client.settings;
+    // Another snapshot may have the same content, and whoever held the lock may have brought it.
+    if ((await sizeOf(blob)) === sizeBytes) {
+      options.onProgress?.({ bytes: sizeBytes, sizeBytes });
+      return await linkEntry(entry, etag, { mayLink, isNewBlob: false });
+    }
+    await this.#fetchBlob(blob, file, metadata, options);
+    await linkEntry(entry, etag, { mayLink, isNewBlob: true });
+  }
+
+  async #fetchBlob(blob: string, file: FileToDownload, metadata: FileMetadata, options: FileOptions): Promise<void> {
+    const { sizeBytes } = metadata;
+    const content = metadata.content ?? file.content;
+    const label = `${file.repo}/${file.path}`;
+    const signal = options.signal ?? new AbortController().signal;
+    await using partial = await PartialBlob.open(join(this.client.settings.cacheDir, partialBlobPath(file.repo, metadata.etag)), {
+      sizeBytes,
+      content,
+      clock: this.#clock,
+    });
+    await this.#assertSpace(dirname(blob), sizeBytes - partial.bytes, label);
+    let received = partial.bytes;
+    let wasResumed = received > 0;
+    const onReceived = (bytes: number): void => {
+      received += bytes;
+      options.onProgress?.({ bytes: received, sizeBytes });
+    };
+    onReceived(0);
+    await partial.readPrefix(signal);
+    for (;;) {
+      await this.#fetchRest(partial, file, metadata, { label, signal, onReceived });
+      try {
+        await partial.finish(label);
+        break;
+      } catch (error) {
+        if (!(error instanceof RouterError) || error.code !== "CHECKSUM_MISMATCH") throw error;
+        if (!wasResumed) {
+          await partial.discard();
+          throw error;
+        }
+        // What was there before may be to blame: once more, from nothing.
+        wasResumed = false;
+        await partial.restart();
+        received = 0;
+      }
+    }
+    await rm(blob, { force: true });
+    await rename(partial.path, blob);
+  }
+
+  async #assertSpace(folder: string, neededBytes: number, label: string): Promise<void> {
+    const freeBytes = await this.#freeBytesOf(folder);
+    if (freeBytes >= neededBytes) return;
+    throw new RouterError("DISK_FULL", `${label} needs ${megabytes(neededBytes)} more, and ${folder} has ${megabytes(freeBytes)} free`, {
+      hint: "Free some space, delete a model, or set HF_HUB_CACHE to another disk.",
+    });
+  }
+
+  async #fetchRest(
+    partial: PartialBlob,
+    file: FileToDownload,
+    metadata: FileMetadata,
+    { label, signal, onReceived }: { label: string; signal: AbortSignal; onReceived: (bytes: number) => void },
+  ): Promise<void> {
+    const { transport } = this.client;
+    const refresh = (signal: AbortSignal): Promise<FileMetadata> => this.#describe(file, signal);
+    for (let descriptions = 1; ; descriptions++) {
+      const source = new RangeSource({ transport, metadata, label, refresh });
+      const startByte = partial.bytes;
+      let receivedHere = 0;
+      const count = (bytes: number): void => {
+        receivedHere += bytes;
+        onReceived(bytes);
+      };
+      try {
+        return await fetchInOrder({
+          startByte,
+          endByte: metadata.sizeBytes,
+          open: (start, end, signal) => source.open(start, end, signal),
+          append: (chunk, isOurs) => partial.append(chunk, isOurs),
+          onReceived: count,
+          slots: this.#slots,
+          clock: this.#clock,
+          signal,
+        });
+      } catch (error) {
+        if (!(error instanceof RangeRefusedError)) throw error;
+        // What was received but had not had its turn is fetched again.
+        onReceived(partial.bytes - startByte - receivedHere);
+        if (!error.hasChanged) return await this.#fetchWhole(partial, source, { signal, onReceived });
+        if (descriptions >= MAX_DESCRIPTIONS) throw error;
+        const { etag } = metadata;
+        metadata = await refresh(signal);
+        if (metadata.etag !== etag) throw error;
+      }
+    }
+  }
+
+  /** From a server that knows no ranges: one connection, from the first byte on, skipping what is here. */
+  async #fetchWhole(
+    partial: PartialBlob,
+    source: RangeSource,
+    { signal, onReceived }: { signal: AbortSignal; onReceived: (bytes: number) => void },
+  ): Promise<void> {
+    const release = await this.#slots.acquire(signal);
+    let before = 0;
+    try {
+      await retrying(
+        async () => {
+          before = partial.bytes;
+          let skip = partial.bytes;
+          for await (const chunk of source.openWhole(signal)) {
+            const news = chunk.subarray(Math.min(skip, chunk.length));
+            const bytes = news.length; // Read before the chunk is given away: it may be empty afterwards.
+            skip -= chunk.length - bytes;
+            if (bytes === 0) continue;
+            await partial.append(news, true);
+            onReceived(bytes);
+          }
+        },
+        { clock: this.#clock, signal, hasProgressed: () => partial.bytes > before },
+      );
+    } finally {
+      release();
+    }
+  }
+}
+
+async function freeBytesOnDisk(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+function megabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.ceil(bytes / 1e6)} MB`;
+}

@@ -1,0 +1,164 @@
+import { constants } from "node:fs";
+import { open, unlink, type FileHandle } from "node:fs/promises";
+import { RouterError } from "../errors.ts";
+import type { Clock } from "./clock.ts";
+import { ContentCheck, type ContentName } from "./content-name.ts";
+import { freeBytes } from "./part-size.ts";
+
+/** Writes of this size cost little per byte and do not hold up the event loop. */
+const WRITE_BYTES = 1 << 20;
+/** A slow download is written this often, so that a killed process loses little of it. */
+const WRITE_EVERY_MS = 250;
+const READ_BYTES = 1 << 20;
+
+export interface PartialBlobOptions {
+  readonly sizeBytes: number;
+  /** Undefined where the hub names no hash: then only the length is checked. */
+  readonly content: ContentName | undefined;
+  readonly clock: Clock;
+}
+
+/**
+ * A file that is being downloaded: always a prefix of the content. Its bytes are hashed as they are appended, so the finished file is
+ * not read again. Only what an earlier process had downloaded is read, once, because a hash cannot be stored half done.
+ */
+export class PartialBlob implements AsyncDisposable {
+  readonly path: string;
+  readonly #options: PartialBlobOptions;
+  readonly #file: FileHandle;
+  #check: ContentCheck | undefined;
+  #writtenBytes: number;
+  #pending: { chunk: Uint8Array; isOurs: boolean }[] = [];
+  #pendingBytes = 0;
+  #lastWriteMs: number;
+  #isClosed = false;
+
+  private constructor(path: string, file: FileHandle, writtenBytes: number, options: PartialBlobOptions) {
+    this.path = path;
+    this.#file = file;
+    this.#options = options;
+    this.#writtenBytes = writtenBytes;
+    this.#lastWriteMs = options.clock.now();
+    this.#check = newCheck(options);
+  }
+
+  static async open(path: string, options: PartialBlobOptions): Promise<PartialBlob> {
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o666);
+    try {
+      const { size } = await file.stat();
+      // Longer than the whole: whatever it is, it is not the beginning of this file.
+      if (size > options.sizeBytes) await file.truncate(0);
+      return new PartialBlob(path, file, size > options.sizeBytes ? 0 : size, options);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Bytes of the content that are here, in the file or about to be written. */
+  get bytes(): number {
+    return this.#writtenBytes + this.#pendingBytes;
+  }
+
+  /** Hashes what an earlier process has left. */
+  async readPrefix(signal: AbortSignal): Promise<void> {
+    const buffer = new Uint8Array(Math.min(READ_BYTES, this.#writtenBytes));
+    for (let position = 0; this.#check && position < this.#writtenBytes;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.length, this.#writtenBytes - position), position);
+      if (bytesRead === 0) throw new RouterError("DOWNLOAD_FAILED", `${this.path} became shorter while it was read`);
+      this.#check.update(buffer.subarray(0, bytesRead));
+      position += bytesRead;
+    }
+  }
+
+  /** Takes the next bytes. A chunk that is ours is emptied once it is written; another is written before the promise settles. */
+  async append(chunk: Uint8Array, isOurs: boolean): Promise<void> {
+    this.#check?.update(chunk);
+    this.#pending.push({ chunk, isOurs });
+    this.#pendingBytes += chunk.length;
+    const isDue = this.#pendingBytes >= WRITE_BYTES || this.#options.clock.now() - this.#lastWriteMs >= WRITE_EVERY_MS;
+    if (isDue || !isOurs) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    let chunks = pending.map(({ chunk }) => chunk);
+    while (chunks.length > 0) {
+      const { bytesWritten } = await this.#file.writev(chunks, this.#writtenBytes);
+      this.#writtenBytes += bytesWritten;
+      chunks = withoutFirst(chunks, bytesWritten);
+    }
+    this.#lastWriteMs = this.#options.clock.now();
+    for (const { chunk, isOurs } of pending) if (isOurs) freeBytes(chunk);
+  }
+
+  /**
+   * Checks length and hash, makes sure that the bytes are on the disk, and closes the file.
+   * @throws {@link RouterError} `CHECKSUM_MISMATCH`; the caller decides about the file.
+   */
+  async finish(label: string): Promise<void> {
+    await this.flush();
+    const { sizeBytes, content } = this.#options;
+    if (this.#writtenBytes !== sizeBytes) {
+      throw new RouterError("DOWNLOAD_FAILED", `${label} has ${this.#writtenBytes} of ${sizeBytes} bytes`);
+    }
+    if (content && !this.#check?.matches()) {
+      throw new RouterError("CHECKSUM_MISMATCH", `${label} does not have the ${content.algorithm} that the hub names: ${content.hex}`, {
+        hint: "The download was damaged on its way and has been dropped; try again, and check the proxy or disk if it happens twice.",
+      });
+    }
+    // A blob's name says what it holds. After a power failure a renamed file that was not synced may hold zeros.
+    await this.#file.datasync();
+    await this.close();
+  }
+
+  /** Forgets everything that has arrived. */
+  async restart(): Promise<void> {
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    await this.#file.truncate(0);
+    this.#writtenBytes = 0;
+    this.#check = newCheck(this.#options);
+  }
+
+  async discard(): Promise<void> {
+    this.#pending = [];
+    await this.close();
+    await unlink(this.path);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#file.close();
+  }
+
+  /** Writes what is pending, for the next attempt. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      await this.flush();
+    } catch {
+      // The disk is full or gone: what led here has said so already.
+    } finally {
+      await this.close();
+    }
+  }
+}
+
+function newCheck({ content, sizeBytes }: PartialBlobOptions): ContentCheck | undefined {
+  return content && new ContentCheck(content, sizeBytes);
+}
+
+function withoutFirst(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = bytes;
+  for (const chunk of chunks) {
+    if (skip < chunk.length) rest.push(skip > 0 ? chunk.subarray(skip) : chunk);
+    skip = Math.max(0, skip - chunk.length);
+  }
+  return rest;
+}
