@@ -56,6 +56,8 @@ export interface Router extends AsyncDisposable {
   unload(model?: string): Promise<string[]>;
   /** Resident models, most recently used first. */
   status(): ModelStatus[];
+  /** Requests that wait for a load or for a place. */
+  readonly waitingCount: number;
   /** Lets running requests finish up to a deadline, ends every engine. */
   close(options?: { drainMs?: number }): Promise<void>;
 }
@@ -148,6 +150,10 @@ class LocalRouter implements Router {
     const names = this.#loop.instances.map((instance) => instance.model).filter((name) => entry === undefined || name === entry.id);
     await Promise.all(names.map((name) => this.#loop.unload(name)));
     return names;
+  }
+
+  get waitingCount(): number {
+    return this.#loop.waitingCount;
   }
 
   status(): ModelStatus[] {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { RouterError } from "../../errors.ts";
-import { splitArguments, type ModelStatus, type Router } from "../../router/index.ts";
+import { splitArguments, type Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
@@ -10,6 +10,8 @@ const Health = v.looseObject({
   version: v.string(),
   model_loaded: v.nullable(v.string()),
   checkpoint_loaded: v.nullable(v.string()),
+  /** Requests that wait for a load or for a place. */
+  requests_waiting: v.number(),
   all_models_loaded: v.array(v.looseObject({ model_name: v.string(), state: v.string() })),
 });
 
@@ -41,7 +43,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       tag: "Server",
       summary: "Which models are loaded",
       answers: { 200: { description: "The loaded models, most recently used first", schema: Health } },
-      handle: () => json(renderHealth(router.status(), version)),
+      handle: () => json(renderHealth(router, version)),
     }),
     endpoint({
       method: "POST",
@@ -80,13 +82,15 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
 }
 
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
-function renderHealth(status: readonly ModelStatus[], version: string): v.InferOutput<typeof Health> {
+function renderHealth(router: Router, version: string): v.InferOutput<typeof Health> {
+  const status = router.status();
   const loaded = status.filter(({ state }) => state !== "loading" && state !== "stopping");
   return {
     status: "ok",
     version,
     model_loaded: loaded[0]?.model ?? null,
     checkpoint_loaded: loaded[0]?.checkpoint ?? null,
+    requests_waiting: router.waitingCount,
     all_models_loaded: status.map((model) => ({
       model_name: model.model,
       checkpoint: model.checkpoint,
