@@ -96,8 +96,9 @@ async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): P
   try {
     return await fetch(url, init(true));
   } catch (error) {
-    if (signal.aborted || (await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) throw error;
-    return await fetch(url, init(false)); // The engine lives, so the connection was an old one: use a new one, once.
+    if (signal.aborted) throw error;
+    // The connection may have been an old one that the engine has closed: use a new one, once, at once. A dead engine refuses it.
+    return await fetch(url, init(false));
   }
 }
 

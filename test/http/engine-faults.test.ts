@@ -1,0 +1,227 @@
+import { describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import {
+  createWorkspace,
+  makeMisbehavingEngine,
+  rejection,
+  startLemonade,
+  until,
+  type Lemonade,
+  type MisbehavingEngine,
+} from "../fixtures/index.ts";
+
+const HELLO = [{ role: "user", content: "hi" }];
+const REQUEST = { model: "tiny", messages: HELLO };
+
+interface Case extends AsyncDisposable {
+  readonly server: Lemonade;
+  readonly engine: MisbehavingEngine;
+}
+
+/** A server on an engine that lives as told. */
+async function serveOn(lives: Parameters<typeof makeMisbehavingEngine>[1], flags: readonly string[] = []): Promise<Case> {
+  await using stack = new AsyncDisposableStack();
+  const workspace = stack.use(await createWorkspace());
+  const engine = await makeMisbehavingEngine(workspace, lives);
+  const server = stack.use(await startLemonade({ workspace, flags: [...engine.flags, ...flags], env: engine.env }));
+  const owned = stack.move();
+  return { server, engine, [Symbol.asyncDispose]: async () => await owned[Symbol.asyncDispose]() };
+}
+
+async function echo(response: Response): Promise<{ path: string; headers: Record<string, string>; body: string }> {
+  expect(response.status).toBe(200);
+  return (await response.json()) as { path: string; headers: Record<string, string>; body: string };
+}
+
+describe("what reaches the engine", () => {
+  test("the body is passed on byte for byte, fields that nobody knows included", async () => {
+    await using running = await serveOn([{}]);
+    const body = '{ "model":"tiny",  "messages":[],"unknown_field": {"deep":[1.0,1e3]}, "emoji":"🍋" }';
+    const seen = await echo(await running.server.post("/api/v1/chat/completions", body));
+    expect(seen.body).toBe(body);
+    expect(seen.path).toBe("/v1/chat/completions");
+    expect(seen.headers["content-type"]).toBe("application/json");
+  });
+
+  test.each([
+    ["/v1/completions", "/v1/completions"],
+    ["/api/v0/embeddings", "/v1/embeddings"],
+  ])("%s goes to %s", async (from, to) => {
+    await using running = await serveOn([{}]);
+    expect((await echo(await running.server.post(from, { ...REQUEST, input: "x", prompt: "x" }))).path).toBe(to);
+  });
+
+  test("a body of 20 MB arrives whole, and so does the answer", async () => {
+    await using running = await serveOn([{}]);
+    const body = JSON.stringify({ ...REQUEST, image: "lemon ".repeat(3_500_000) });
+    const response = await running.server.post("/v1/chat/completions", body);
+    const seen = (await response.json()) as { bytes: number; sha256: string };
+    expect(seen).toMatchObject({ bytes: body.length, sha256: new Bun.CryptoHasher("sha256").update(body).digest("hex") });
+  });
+
+  test("an error of the engine comes through with its status, type and body", async () => {
+    const answers = [
+      { kind: "status", status: 418, body: '{"error":{"code":418,"message":"short and stout","type":"teapot_error"}}' },
+      { kind: "status", status: 503, body: "Loading model", contentType: "text/plain" },
+    ] as const;
+    await using running = await serveOn([{ answers }]);
+    for (const { status, body, ...answer } of answers) {
+      const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+      expect(response.status).toBe(status);
+      expect(response.headers.get("content-type")).toBe("contentType" in answer ? answer.contentType : "application/json");
+      expect(await response.text()).toBe(body);
+    }
+  });
+});
+
+describe("connections that the engine ends", () => {
+  test("an engine that resets every reused connection is never noticed", async () => {
+    await using running = await serveOn([{ resetsReused: true, answers: [{ kind: "echo" }] }]);
+    for (let i = 0; i < 10; i++)
+      expect((await echo(await running.server.post("/v1/chat/completions", REQUEST))).path).toBe("/v1/chat/completions");
+    expect(await running.engine.journal("start")).toHaveLength(1);
+  });
+
+  test("an engine that closes every connection after its answer is never noticed", async () => {
+    await using running = await serveOn([{ closesAfterAnswer: true }]);
+    for (let i = 0; i < 20; i++) await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    expect(await running.engine.journal("start")).toHaveLength(1);
+  });
+});
+
+describe("an engine that dies", () => {
+  test("before the first byte: it is started anew and asked again, and the client sees success only", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "crash" }] }, {}]);
+    expect((await echo(await running.server.post("/v1/chat/completions", REQUEST))).path).toBe("/v1/chat/completions");
+    expect(await running.engine.journal("start")).toHaveLength(2);
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
+  test("before the first byte again: the client learns it after the second time", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "crash" }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ error: { code: "instance_exited", source: "lemonade" } });
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
+  test("in the middle of a stream: whole events, then an error event, then a clean end; the next request works", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "crash in the middle" }] }, {}]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    expect(response.status).toBe(200);
+    const events = await eventsOf(response);
+    expect(events[0]).toHaveProperty("choices");
+    expect(events.slice(1)).toEqual([
+      { error: expect.objectContaining({ code: "instance_exited", type: "server_error", source: "lemonade" }) },
+    ]);
+    await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    expect(await running.engine.journal("start")).toHaveLength(2);
+  });
+
+  test("between two requests: the next one starts it again", async () => {
+    await using running = await serveOn([{}]);
+    await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    process.kill((await running.server.model("tiny")).pid, "SIGKILL");
+    await until("the model is gone", async () => (await running.server.models()).length === 0);
+    await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    expect(await running.engine.journal("start")).toHaveLength(2);
+  });
+
+  test("and takes what it has forked with it", async () => {
+    await using running = await serveOn([{ forks: true }, {}]);
+    await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    const { pid } = await running.engine.noted("forked");
+    expect((await running.server.workspace.processes()).map((running) => running.pid)).toContain(pid);
+    process.kill((await running.server.model("tiny")).pid, "SIGKILL");
+    await until("the forked process is gone", async () => (await running.server.workspace.processes()).every((left) => left.pid !== pid));
+  });
+
+  test("a stream that breaks while the engine lives ends with an error event as well", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "cut" }] }]);
+    const events = await eventsOf(await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true }));
+    expect(events).toHaveLength(2);
+    expect(events[1]).toMatchObject({ error: { code: "upstream_unreachable" } });
+    expect(await running.engine.journal("start")).toHaveLength(1);
+  });
+
+  test("the official client turns the error event into an exception", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "crash in the middle" }] }]);
+    const stream = await running.server.openai.chat.completions.create({ model: "tiny", messages: [], stream: true });
+    expect((await rejection(Array.fromAsync(stream))).message).toContain("ended unexpectedly");
+  });
+});
+
+describe("a client that leaves", () => {
+  test("before the answer: the engine's request ends", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "silence" }] }]);
+    const client = new AbortController();
+    const asked = running.server.post("/v1/chat/completions", REQUEST, { signal: client.signal });
+    await running.engine.noted("request");
+    client.abort();
+    await rejection(asked);
+    await running.engine.noted("client left");
+    await until("the lease is given back", async () => (await running.server.model("tiny")).in_flight === 0);
+  });
+
+  test("in the middle of a stream: the engine's request ends", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "flood" }] }]);
+    const client = new AbortController();
+    const response = await running.server.post("/v1/chat/completions", REQUEST, { signal: client.signal });
+    await response.body!.getReader().read();
+    client.abort();
+    await running.engine.noted("client left");
+    await until("the lease is given back", async () => (await running.server.model("tiny")).in_flight === 0);
+  });
+
+  test("in the middle of its upload: nothing reaches the engine and the server goes on", async () => {
+    await using running = await serveOn([{}]);
+    await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const socket = connect(running.server.port, "127.0.0.1", () => {
+      socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n${"x".repeat(1000)}`, () =>
+        socket.destroy(),
+      );
+    });
+    socket.once("close", () => resolve());
+    await closed;
+    await echo(await running.server.post("/v1/chat/completions", REQUEST));
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
+  test("as the only one who waits for a load: the load ends and its process with it", async () => {
+    await using running = await serveOn((gatePath) => [{ gate: gatePath("never") }]);
+    const client = new AbortController();
+    const asked = running.server.post("/v1/chat/completions", REQUEST, { signal: client.signal });
+    const { pid } = await running.engine.noted("start");
+    client.abort();
+    await rejection(asked);
+    await until("the process is gone", async () => (await running.server.workspace.processes()).every((left) => left.pid !== pid));
+    await until("its place is free", async () => (await running.server.models()).length === 0);
+  });
+
+  test("as one of two who wait for a load: the other one is served", async () => {
+    await using running = await serveOn((gatePath) => [{ gate: gatePath("load") }]);
+    const client = new AbortController();
+    const impatient = running.server.post("/v1/chat/completions", REQUEST, { signal: client.signal });
+    await running.engine.noted("start");
+    const patient = running.server.post("/v1/chat/completions", REQUEST);
+    await running.server.waiting(2);
+    client.abort();
+    await rejection(impatient);
+    await running.engine.openGate("load");
+    await echo(await patient);
+    expect(await running.engine.journal("start")).toHaveLength(1);
+  });
+});
+
+async function eventsOf(response: Response): Promise<Record<string, unknown>[]> {
+  const text = await response.text();
+  expect(text).toEndWith("\n\n");
+  return text
+    .slice(0, -2)
+    .split("\n\n")
+    .map((event) => {
+      expect(event).toStartWith("data: ");
+      return JSON.parse(event.slice("data: ".length)) as Record<string, unknown>;
+    });
+}
