@@ -5,6 +5,11 @@
  */
 export const ERRORS = {
   INVALID_REQUEST: { status: 400, retryable: false },
+  UNAUTHORIZED: { status: 401, retryable: false },
+  FORBIDDEN: { status: 403, retryable: false },
+  HOST_NOT_ALLOWED: { status: 403, retryable: false },
+  ORIGIN_NOT_ALLOWED: { status: 403, retryable: false },
+  PAYLOAD_TOO_LARGE: { status: 413, retryable: false },
   ENDPOINT_NOT_FOUND: { status: 404, retryable: false },
   METHOD_NOT_ALLOWED: { status: 405, retryable: false },
   MODEL_NOT_FOUND: { status: 404, retryable: false },

@@ -52,6 +52,30 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       exitCode = await (await import("./commands/install.ts")).install(backend, options);
     });
 
+  const keys = program.command("keys").description("API keys of the server, for when others can reach it");
+  keys
+    .command("add")
+    .description("make a key and print it")
+    .argument("<name>", "what the key is for")
+    .option("--scopes <scopes>", "what it allows: infer, manage, admin, separated by commas", "infer")
+    .action(async (name: string, options: { scopes: string }) => {
+      exitCode = await (await import("./commands/keys.ts")).addKey(name, options);
+    });
+  keys
+    .command("list")
+    .description("list the keys")
+    .option("--json", "as JSON")
+    .action(async (options: { json?: boolean }) => {
+      exitCode = await (await import("./commands/keys.ts")).listKeys(options);
+    });
+  keys
+    .command("remove")
+    .description("remove a key")
+    .argument("<name>")
+    .action(async (name: string) => {
+      exitCode = await (await import("./commands/keys.ts")).removeKey(name);
+    });
+
   if (words.length === 0) {
     program.outputHelp();
     return EXIT.success;

@@ -1,4 +1,5 @@
 import { errorMessage, RouterError } from "../errors.ts";
+import { serverUrl, type ServerState } from "./server-state.ts";
 
 /** A chat message as OpenAI's API has it. */
 export interface ChatMessage {
@@ -15,9 +16,11 @@ export interface ChatPiece {
 /** The command's own client of the running server. */
 export class ServerClient {
   readonly #url: string;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(url: string) {
-    this.#url = url;
+  constructor(server: ServerState) {
+    this.#url = serverUrl(server);
+    this.#headers = { "content-type": "application/json", authorization: `Bearer ${server.commandKey}` };
   }
 
   async load(model: string, signal: AbortSignal): Promise<string> {
@@ -28,7 +31,7 @@ export class ServerClient {
 
   /** Percent of a load that is under way, where the engine tells. */
   async loadProgress(model: string, signal: AbortSignal): Promise<number | undefined> {
-    const response = await fetch(`${this.#url}/api/v1/health`, { signal });
+    const response = await fetch(`${this.#url}/api/v1/health`, { signal, headers: this.#headers });
     const { all_models_loaded: models } = (await response.json()) as {
       all_models_loaded: { model_name: string; load_progress: number | null }[];
     };
@@ -52,7 +55,7 @@ export class ServerClient {
     try {
       response = await fetch(this.#url + path, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: this.#headers,
         body: JSON.stringify(body),
         signal,
         // A model may load for many minutes before the first byte.

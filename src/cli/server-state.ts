@@ -9,6 +9,8 @@ const ServerState = v.object({
   port: v.number(),
   host: v.string(),
   version: v.string(),
+  /** Key with which the command reaches it; the file is for its owner's eyes only. */
+  commandKey: v.string(),
 });
 
 /** The server that runs on a cache folder: there is one at most. */

@@ -1,3 +1,4 @@
+export { addApiKey, KEY_SCOPES, matchApiKey, readApiKeys, removeApiKey, temporaryApiKey, type ApiKey, type KeyScope } from "./api-keys.ts";
 export { directoriesFrom, type Directories } from "./directories.ts";
 export { LLAMACPP_BACKENDS, resolveSettings, type Flags, type LlamaCppBackend, type Settings } from "./settings.ts";
 export { splitArguments } from "./split-arguments.ts";

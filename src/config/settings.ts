@@ -23,6 +23,9 @@ export interface Flags {
   readonly llamacppBin?: string | undefined;
   readonly modelsDir?: readonly string[] | undefined;
   readonly maxLoadedModels?: string | undefined;
+  readonly allowedHosts?: string | undefined;
+  readonly allowedOrigins?: string | undefined;
+  readonly withoutApiKey?: boolean | undefined;
 }
 
 const integer = (min: number, max: number) =>
@@ -54,6 +57,12 @@ export interface Settings extends Directories {
   readonly modelsDirs: readonly string[];
   /** How many models of each kind (text, embedding, reranking) stay loaded. */
   readonly maxLoadedModels: number;
+  /** Host names under which the server may be asked, beside addresses and `localhost`. */
+  readonly allowedHosts: readonly string[];
+  /** Origins of web pages that may use the server, beside its own and those of this machine. */
+  readonly allowedOrigins: readonly string[];
+  /** The user said that a server which others can reach shall ask for no key. */
+  readonly isWithoutApiKey: boolean;
   /** Generation is made repeatable (`--seed 42`) for tests. */
   readonly isCi: boolean;
 }
@@ -69,6 +78,7 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
   };
   const text = v.pipe(v.string(), v.minLength(1, "must not be empty"));
   const directories = directoriesFrom(env);
+  const list = v.pipe(v.string(), v.transform(commaList));
   const logLevels = choice(LOG_LEVELS);
   const bin = pick("--llamacpp-bin", flags.llamacppBin, "LEMONADE_LLAMACPP_BIN", text, "");
   const argumentLine = pick("--llamacpp-args", flags.llamacppArgs, "LEMONADE_LLAMACPP_ARGS", v.string(), "");
@@ -88,8 +98,18 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
       .filter((path) => path !== "")
       .map((path) => resolve(path)),
     maxLoadedModels: pick("--max-loaded-models", flags.maxLoadedModels, "LEMONADE_MAX_LOADED_MODELS", integer(1, 1000), 1),
+    allowedHosts: pick("--allowed-hosts", flags.allowedHosts, "LEMONADE_ALLOWED_HOSTS", list, []).map((name) => name.toLowerCase()),
+    allowedOrigins: pick("--allowed-origins", flags.allowedOrigins, "LEMONADE_ALLOWED_ORIGINS", list, []),
+    isWithoutApiKey: flags.withoutApiKey === true || Boolean(env["LEMONADE_WITHOUT_API_KEY"]),
     isCi: Boolean(env["LEMONADE_CI_MODE"]),
   };
+}
+
+function commaList(text: string): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
 }
 
 const UserSettings = v.object({ log_level: v.optional(v.picklist(LOG_LEVELS)) });

@@ -4,21 +4,36 @@ import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
 import type { LogHistory, Router } from "../router/index.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Connection } from "./listen.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
+import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
+import type { Connection } from "./listen.ts";
 import { json } from "./json.ts";
+import {
+  addCorsHeaders,
+  authorize,
+  checkSource,
+  identify,
+  preflight,
+  redactForStrangers,
+  type Identity,
+  type KnownKeys,
+  type SourceRules,
+} from "./security/index.ts";
 
-export interface AppOptions {
+export interface AppOptions extends KnownKeys {
   readonly router: Router;
   readonly log: Log;
   readonly version: string;
   /** Where the log level is saved. */
   readonly cacheDir: string;
   readonly history: LogHistory;
+  readonly sourceRules: SourceRules;
+  /** Called when the command asks the server to end. */
+  readonly onShutdown: () => void;
 }
 
 /** Every endpoint of the server, in one table: routing, methods, keys and the OpenAPI document are made from it. */
@@ -30,41 +45,83 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...residencyEndpoints(router, { version }),
     ...statsEndpoints(router),
     ...logEndpoints(options),
+    shutdownEndpoint(options),
   ];
 }
 
-export type App = Hono<{ Bindings: Connection }>;
+export interface App {
+  readonly fetch: (request: Request, connection: Connection) => Promise<Response>;
+}
+
+/** What the routes know of a request beside the request itself. */
+interface Bindings {
+  readonly connection: Connection;
+  readonly identity: Identity;
+}
 
 /** The HTTP surface as one function from request to response; the listener is `listen`. */
 export function createApp(options: AppOptions): App {
-  const { log } = options;
-  const app = new Hono<{ Bindings: Connection }>();
-  const endpoints = allEndpoints(options);
-  for (const { method, paths, answer } of endpoints) {
-    for (const path of paths) app.on(method, path, async (c) => await answer(c.req.raw, { params: c.req.param(), connection: c.env }));
-  }
-  for (const [path, methods] of methodsByPath(endpoints)) {
-    app.all(path, (c) => {
-      const message = `${c.req.path} takes ${methods.join(" or ")}, not ${c.req.method}`;
-      return json(renderError(new RouterError("METHOD_NOT_ALLOWED", message)).body, {
-        status: 405,
-        headers: { allow: methods.join(", ") },
-      });
-    });
-  }
-  app.notFound((c) => errorResponse(new RouterError("ENDPOINT_NOT_FOUND", `There is no endpoint ${c.req.method} ${c.req.path}`)));
-  app.onError((error, c) => {
-    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
-    if (error instanceof RouterError) log.debug("http", `${c.req.method} ${c.req.path}: ${error.code} ${error.message}`);
-    else log.error("http", error.stack ?? error.message);
-    return errorResponse(error);
-  });
-  return app;
+  const { log, sourceRules } = options;
+  const routes = createRoutes(allEndpoints(options));
+  return {
+    async fetch(request, connection) {
+      const requestId = requestIdOf(request);
+      const identity = identify(request.headers, options);
+      let response: Response;
+      try {
+        checkSource(request, sourceRules);
+        response = await routes.fetch(request, { connection, identity });
+      } catch (error) {
+        response = errorResponse(error, { request, identity, log, requestId });
+      }
+      response.headers.set("x-request-id", requestId);
+      const origin = request.headers.get("origin");
+      if (origin !== null && response.status !== FORBIDDEN_SOURCE) addCorsHeaders(response.headers, origin);
+      return response;
+    },
+  };
 }
 
-function errorResponse(error: unknown): Response {
-  const { status, body } = renderError(error);
+function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings }> {
+  const routes = new Hono<{ Bindings: Bindings }>();
+  for (const { method, paths, scope, answer } of endpoints) {
+    for (const path of paths) {
+      routes.on(method, path, async (c) => {
+        authorize(c.env.identity, scope);
+        return await answer(c.req.raw, { params: c.req.param(), ...c.env });
+      });
+    }
+  }
+  for (const [path, methods] of methodsByPath(endpoints)) {
+    routes.options(path, (c) => preflight(c.req.raw, methods));
+    routes.all(path, (c) => {
+      const error = new RouterError("METHOD_NOT_ALLOWED", `${c.req.path} takes ${methods.join(" or ")}, not ${c.req.method}`);
+      return json(renderError(error).body, { status: 405, headers: { allow: methods.join(", ") } });
+    });
+  }
+  routes.notFound((c) => {
+    throw new RouterError("ENDPOINT_NOT_FOUND", `There is no endpoint ${c.req.method} ${c.req.path}`);
+  });
+  routes.onError((error) => {
+    throw error; // Rendered by whoever knows the caller.
+  });
+  return routes;
+}
+
+function errorResponse(error: unknown, call: { request: Request; identity: Identity; log: Log; requestId: string }): Response {
+  const { request, identity, log, requestId } = call;
+  if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
+  const what = `${request.method} ${new URL(request.url).pathname} [${requestId}]`;
+  if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
+  else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  const { status, body } = renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);
   return json(body, { status });
+}
+
+/** A client's own id when it is a harmless one, so that its log and ours can be joined. */
+function requestIdOf(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID();
 }
 
 function methodsByPath(endpoints: readonly Endpoint[]): Map<string, string[]> {
@@ -77,3 +134,5 @@ function methodsByPath(endpoints: readonly Endpoint[]): Map<string, string[]> {
 
 /** nginx's number for a client that left before its answer; nobody reads it. */
 const CLIENT_CLOSED_REQUEST = 499;
+/** A page that may not use this server may not read why either. */
+const FORBIDDEN_SOURCE = 403;

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { RouterError } from "../errors.ts";
 import type { Connection } from "./listen.ts";
 import { readBody, type Body } from "./read-body.ts";
+import type { Identity } from "./security/index.ts";
 
 /** What a caller must be allowed to do: ask models, manage them, or administer the server. `public` needs no key. */
 export type Scope = "public" | "infer" | "manage" | "admin";
@@ -26,6 +27,7 @@ export interface Call<B, Q> {
   /** The body as it came, for an engine that speaks the same dialect. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly connection: Connection;
+  readonly identity: Identity;
 }
 
 export interface EndpointSpec<B, Q> {
@@ -46,6 +48,7 @@ export interface EndpointSpec<B, Q> {
 export interface CallContext {
   readonly params: Readonly<Record<string, string>>;
   readonly connection: Connection;
+  readonly identity: Identity;
 }
 
 export type Endpoint = Omit<EndpointSpec<never, never>, "handle"> & {
@@ -63,6 +66,7 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
     async answer(request, context) {
       const query = (querySchema === undefined ? undefined : check(querySchema, queryOf(request), "query")) as Q;
       const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
+      context.connection.bodyIsRead(request);
       const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
       return await handle({ request, signal: request.signal, ...context, query, body, bytes: read.bytes });
     },

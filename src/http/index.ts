@@ -1,2 +1,3 @@
-export { createApp, type AppOptions } from "./app.ts";
+export { createApp, type App, type AppOptions } from "./app.ts";
 export { listen, type Listener, type ListenOptions } from "./listen.ts";
+export type { SourceRules } from "./security/index.ts";

@@ -17,6 +17,8 @@ export interface SocketSession {
 export interface Connection {
   /** Turns the request into a web socket; false when the request does not ask for one. The handler's response is dropped then. */
   upgrade(request: Request, session: SocketSession): boolean;
+  /** Called once the request's body has been read: from now on the connection may be silent as long as the answer takes. */
+  bodyIsRead(request: Request): void;
 }
 
 export interface ListenOptions {
@@ -24,6 +26,9 @@ export interface ListenOptions {
   readonly port: number;
   readonly fetch: (request: Request, connection: Connection) => Response | Promise<Response>;
 }
+
+/** How long a connection may be silent between requests, or in the middle of one that it sends, in seconds. */
+const IDLE_SECONDS = 60;
 
 /** The largest request body, in bytes: that of llama-server. */
 const MAX_BODY_BYTES = 100 * 2 ** 20;
@@ -69,15 +74,18 @@ function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<Soc
   return Bun.serve<SocketData>({
     hostname,
     port,
-    idleTimeout: 0, // A model may load for minutes before its first byte; our own timers are idle timers.
+    idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: MAX_BODY_BYTES,
     fetch(request, server) {
+      // The request is here: a model may load for minutes before the first byte of its answer, and our own timers are idle timers.
+      if (request.body === null) server.timeout(request, 0);
       const connection: Connection = {
         upgrade(asked, session) {
           const isOpen = server.upgrade(asked, { data: { session, drained: Promise.withResolvers() } });
           if (isOpen) upgraded.add(asked);
           return isOpen;
         },
+        bodyIsRead: (read) => server.timeout(read, 0),
       };
       const response = fetch(request, connection);
       // Bun wants no response for a request that became a web socket.

@@ -1,4 +1,5 @@
 import { errorMessage, RouterError } from "../errors.ts";
+import { isTooDeep } from "./security/index.ts";
 
 export interface Body {
   /** The bytes as they came. */
@@ -24,5 +25,6 @@ export async function readBody(request: Request): Promise<Body> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new RouterError("INVALID_REQUEST", "The request body must be a JSON object");
   }
+  if (isTooDeep(value)) throw new RouterError("INVALID_REQUEST", "The request body is nested too deeply");
   return { bytes, fields: value as Record<string, unknown> }; // Checked: an object that is no array.
 }

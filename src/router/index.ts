@@ -4,7 +4,15 @@ export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
 export type { Catalog, CatalogEntry } from "../catalog/index.ts";
 export {
+  addApiKey,
   directoriesFrom,
+  KEY_SCOPES,
+  matchApiKey,
+  readApiKeys,
+  removeApiKey,
+  temporaryApiKey,
+  type ApiKey,
+  type KeyScope,
   resolveSettings,
   splitArguments,
   LLAMACPP_BACKENDS,

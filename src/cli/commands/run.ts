@@ -21,11 +21,11 @@ export async function run(modelOrPath: string, flags: Flags & { readonly prompt?
   const { server, wasStarted, model } = await interruptible(async (signal) => {
     const running = await findServer(settings.runDir);
     const found = running ?? (await startBackgroundServer(settings.runDir, flags, signal));
-    const client = new ServerClient(serverUrl(found));
+    const client = new ServerClient(found);
     return { server: found, wasStarted: running === undefined, model: await load(client, modelName(modelOrPath), signal) };
   });
   const url = serverUrl(server);
-  const client = new ServerClient(url);
+  const client = new ServerClient(server);
   const goodbye = () => console.error(`The server keeps running at ${url}; \`lemonade stop\` ends it.`);
   if (flags.prompt !== undefined) {
     const content = flags.prompt === "-" ? await text(process.stdin) : flags.prompt;

@@ -1,7 +1,8 @@
+import { hostname } from "node:os";
 import { errorMessage, RouterError } from "../../errors.ts";
-import { createApp, listen, type Listener, type ListenOptions } from "../../http/index.ts";
+import { createApp, listen, type Listener, type ListenOptions, type SourceRules } from "../../http/index.ts";
 import { findPortHolder, formatLogLine, Log } from "../../platform/index.ts";
-import { createRouter, LogHistory, resolveSettings, type Flags, type Settings } from "../../router/index.ts";
+import { createRouter, LogHistory, readApiKeys, resolveSettings, temporaryApiKey, type Flags, type Settings } from "../../router/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { claimServer, findServer, releaseServer, serverUrl, type ServerState } from "../server-state.ts";
 import { VERSION } from "../version.ts";
@@ -11,6 +12,9 @@ export async function serve(flags: Flags): Promise<number> {
   const settings = resolveSettings(flags, process.env);
   const running = await findServer(settings.runDir);
   if (running !== undefined) return alreadyRunning(running);
+  const apiKeys = readApiKeys(settings.cacheDir, process.env);
+  if (apiKeys.length === 0) requireLoopback(settings);
+  const command = temporaryApiKey("the lemonade command");
   console.log("Starting Lemonade Server...");
   const history = new LogHistory();
   const log = new Log({
@@ -24,9 +28,24 @@ export async function serve(flags: Flags): Promise<number> {
   const router = await createRouter({ settings, log, env: process.env });
   let listener: Listener | undefined;
   try {
-    const app = createApp({ router, log, history, version: VERSION, cacheDir: settings.cacheDir });
+    const app = createApp({
+      router,
+      log,
+      history,
+      version: VERSION,
+      cacheDir: settings.cacheDir,
+      apiKeys,
+      commandKey: command.key,
+      sourceRules: sourceRulesOf(settings),
+      onShutdown: stopping.signal,
+    });
     listener = await listenOrExplain(settings, app.fetch);
-    const rival = await claimServer(settings.runDir, { port: listener.port, host: settings.host, version: VERSION });
+    const rival = await claimServer(settings.runDir, {
+      port: listener.port,
+      host: settings.host,
+      version: VERSION,
+      commandKey: command.secret,
+    });
     if (rival !== undefined) return alreadyRunning(rival);
     printBanner({ host: settings.host, port: listener.port });
     await stopping.first;
@@ -65,11 +84,26 @@ async function listenOrExplain(settings: Settings, fetch: ListenOptions["fetch"]
   }
 }
 
-/** The first SIGINT or SIGTERM, and the second one for a user in a hurry. */
-function untilSignal(): { first: Promise<void>; second: Promise<void> } {
+/** Whoever reaches a server without keys is its owner, so it is out of reach of others unless they are wanted. */
+function requireLoopback({ host, isWithoutApiKey }: Settings): void {
+  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  if (isLoopback || isWithoutApiKey) return;
+  throw new RouterError("CONFIG_INVALID", `On ${host} others can reach the server, and it has no API key`, {
+    hint: "Make one with `lemonade keys add NAME`, set LEMONADE_API_KEY, or say --without-api-key.",
+  });
+}
+
+/** A server that others reach is called by the name of its machine too. */
+function sourceRulesOf({ host, allowedHosts, allowedOrigins }: Settings): SourceRules {
+  const machine = hostname().toLowerCase();
+  return { allowedHosts: [host.toLowerCase(), machine, `${machine}.local`, ...allowedHosts], allowedOrigins };
+}
+
+/** The first SIGINT or SIGTERM (or call of `signal`), and the second one for a user in a hurry. */
+function untilSignal(): { first: Promise<void>; second: Promise<void>; signal: () => void } {
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let count = 0;
   const onSignal = () => (++count === 1 ? first : second).resolve();
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onSignal);
-  return { first: first.promise, second: second.promise };
+  return { first: first.promise, second: second.promise, signal: onSignal };
 }

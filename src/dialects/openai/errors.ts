@@ -33,12 +33,15 @@ export interface ErrorBody {
   readonly message: string;
 }
 
-/** One body that every known consumer can read: OpenAI's SDKs, Lemonade's page (`detail`), its commands (`status`, `message`). */
-export function renderError(error: unknown): { status: number; body: ErrorBody } {
+/**
+ * One body that every known consumer can read: OpenAI's SDKs, Lemonade's page (`detail`), its commands (`status`, `message`).
+ * `redact` changes the text for a reader who shall not see all of it.
+ */
+export function renderError(error: unknown, redact = (text: string) => text): { status: number; body: ErrorBody } {
   // What is not ours may carry paths or secrets in its text: strangers get a general sentence, the log has the rest.
   const known = error instanceof RouterError ? error : new RouterError("INTERNAL", "Internal error; the log of the server says more");
   const { status } = ERRORS[known.code];
-  const message = known.hint === undefined ? known.message : `${known.message}. ${known.hint}`;
+  const message = redact(known.hint === undefined ? known.message : `${known.message}. ${known.hint}`);
   return {
     status,
     body: {

@@ -4,6 +4,7 @@ import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
 import { endpoint, type Answer, type Endpoint } from "../endpoint.ts";
 import { relay } from "../relay.ts";
+import { requireReachable } from "../security/index.ts";
 import { below, ModelName, optional } from "../schemas.ts";
 
 /** An endpoint that llama-server speaks itself: the body goes to it as it came. */
@@ -50,8 +51,10 @@ export function inferenceEndpoints(router: Router): Endpoint[] {
       summary,
       body: v.looseObject({ model: optional(ModelName), ...fields }),
       answers: ANSWERS,
-      async handle({ body, bytes, signal }) {
-        return await relay(router, { model: body.model ?? defaultModel(router, kind), path: enginePath, body: bytes, signal });
+      async handle({ body, bytes, signal, identity }) {
+        const model = body.model ?? defaultModel(router, kind);
+        requireReachable(model, identity);
+        return await relay(router, { model, path: enginePath, body: bytes, signal });
       },
     }),
   );

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { CatalogEntry, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { requireReachable } from "../security/index.ts";
 import { below } from "../schemas.ts";
 
 const Model = v.looseObject({
@@ -55,8 +56,10 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       tag: "Models",
       summary: "One model; its name may hold slashes",
       answers: { 200: { description: "The model", schema: Model } },
-      async handle({ params }) {
-        return json(renderModel(await router.resolve(params["id"] ?? ""), createdSeconds));
+      async handle({ params, identity }) {
+        const { id = "" } = params;
+        requireReachable(id, identity);
+        return json(renderModel(await router.resolve(id), createdSeconds));
       },
     }),
   ];

@@ -43,7 +43,8 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       tag: "Server",
       summary: "Which models are loaded",
       answers: { 200: { description: "The loaded models, most recently used first", schema: Health } },
-      handle: () => json(renderHealth(router, version)),
+      // Whoever may not ask models learns that the server lives, not what runs on this machine.
+      handle: ({ identity }) => json(renderHealth(router, { version, isStranger: !identity.scopes.includes("infer") })),
     }),
     endpoint({
       method: "POST",
@@ -82,8 +83,8 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
 }
 
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
-function renderHealth(router: Router, version: string): v.InferOutput<typeof Health> {
-  const status = router.status();
+function renderHealth(router: Router, { version, isStranger }: { version: string; isStranger: boolean }): v.InferOutput<typeof Health> {
+  const status = isStranger ? [] : router.status();
   const loaded = status.filter(({ state }) => state !== "loading" && state !== "stopping");
   return {
     status: "ok",

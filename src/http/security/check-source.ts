@@ -1,0 +1,57 @@
+import { isIP } from "node:net";
+import { RouterError } from "../../errors.ts";
+
+export interface SourceRules {
+  /** Host names beside addresses and `localhost` under which this server may be asked. */
+  readonly allowedHosts: readonly string[];
+  /** Origins of other web pages that may use this server, such as `https://chat.example.org`; `*` allows all. */
+  readonly allowedOrigins: readonly string[];
+}
+
+/** Pages of programs on this machine: a web page cannot give itself one of these schemes. */
+const PROGRAM_SCHEMES = ["app:", "tauri:", "vscode-webview:", "vscode-file:", "capacitor:"];
+
+/**
+ * Refuses what a foreign web page makes a browser send. A page that has its own name point to this machine (DNS rebinding) shows in the
+ * `Host` header, any other page in `Origin` or, where a browser sends none, in `Sec-Fetch-Site`.
+ * @throws {@link RouterError} `HOST_NOT_ALLOWED`, `ORIGIN_NOT_ALLOWED`.
+ */
+export function checkSource(request: Request, rules: SourceRules): void {
+  const { headers } = request;
+  const host = headers.get("host");
+  if (host !== null && !isKnownHost(hostnameOf(host), rules)) {
+    throw new RouterError("HOST_NOT_ALLOWED", `This server does not answer under the name ${JSON.stringify(host)}`, {
+      hint: "Allow it with --allowed-hosts.",
+    });
+  }
+  const origin = headers.get("origin");
+  if (origin !== null && !isKnownOrigin(origin, host, rules)) throw originNotAllowed(origin);
+  // Images, scripts and forms of other pages carry no Origin; following a link to our page is fine.
+  if (origin === null && headers.get("sec-fetch-site") === "cross-site" && headers.get("sec-fetch-mode") !== "navigate") {
+    throw originNotAllowed("another site");
+  }
+}
+
+function isKnownHost(name: string, { allowedHosts }: SourceRules): boolean {
+  // An address cannot be rebound: only names can point somewhere else later.
+  return isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost") || allowedHosts.includes(name);
+}
+
+function isKnownOrigin(origin: string, host: string | null, { allowedOrigins }: SourceRules): boolean {
+  if (allowedOrigins.includes("*") || allowedOrigins.includes(origin)) return true;
+  if (!URL.canParse(origin)) return false; // Also "null": a sandboxed page or a local file.
+  const url = new URL(origin);
+  if (PROGRAM_SCHEMES.includes(url.protocol)) return true;
+  const name = hostnameOf(url.host);
+  return url.host === host || name === "localhost" || name === "::1" || name.startsWith("127.");
+}
+
+/** The name of `name:port` or `[address]:port`, in lower case and without a final dot. */
+function hostnameOf(host: string): string {
+  const name = host.startsWith("[") ? host.slice(1, host.indexOf("]")) : host.replace(/:\d*$/, "");
+  return name.toLowerCase().replace(/\.$/, "");
+}
+
+function originNotAllowed(origin: string): RouterError {
+  return new RouterError("ORIGIN_NOT_ALLOWED", `Pages of ${origin} may not use this server`, { hint: "Allow it with --allowed-origins." });
+}
