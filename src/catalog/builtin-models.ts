@@ -21,7 +21,7 @@ const BUILTIN_MODELS: readonly BuiltinModel[] = [
   {
     entry: builtinEntry("tiny-embedding", ["embeddings"]),
     isHidden: true,
-    build: async () => (await import("../model/tiny/index.ts")).buildTinyModel({ embeddings: true }),
+    build: async () => (await import("../model/tiny/index.ts")).buildTinyModel({ name: "tiny-embedding" }),
   },
 ];
 
@@ -35,6 +35,7 @@ function builtinEntry(name: string, labels: readonly string[]): CatalogEntry {
     suggested: labels.length === 0,
     // It needs no network: our own code makes it on first use.
     isDownloaded: true,
+    isRunnable: true,
   };
 }
 
@@ -47,8 +48,12 @@ export class BuiltinModels {
     this.#folder = join(cacheDir, "models");
   }
 
-  list({ all = false }: { readonly all?: boolean } = {}): readonly CatalogEntry[] {
-    return BUILTIN_MODELS.filter((model) => all || !model.isHidden).map((model) => model.entry);
+  list(): readonly CatalogEntry[] {
+    return BUILTIN_MODELS.map((model) => model.entry);
+  }
+
+  isHidden({ id, source }: CatalogEntry): boolean {
+    return source === "builtin" && BUILTIN_MODELS.some((model) => model.entry.id === id && model.isHidden);
   }
 
   find(id: string): CatalogEntry | undefined {

@@ -1,170 +1,208 @@
 import { expect, test } from "bun:test";
-import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
-import { createCatalog, type Catalog } from "./index.ts";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { RouterError } from "../errors.ts";
+import type { ModelEntry } from "../model/index.ts";
+import type { Catalog } from "./index.ts";
+import { createCatalogFixture, ggufBytes, type CatalogFixture } from "./catalog-fixture.ts";
 
-interface Fixture extends AsyncDisposable {
-  readonly catalog: Catalog;
-  readonly root: string;
-  readonly models: string;
-  /** Writes files below the models folder; a number is a size, a text is content. */
-  add(files: Readonly<Record<string, number | string>>): Promise<void>;
+const REGISTRY = {
+  "Qwen-GGUF": { checkpoint: "o/Qwen-GGUF:Q4_0", recipe: "llamacpp", suggested: true, labels: ["reasoning"], size: 0.38 },
+  "Vision-GGUF": { checkpoint: "o/Vision-GGUF:Q4_K_M", recipe: "llamacpp", suggested: true, labels: ["vision"], mmproj: "mmproj-F16.gguf" },
+  "Llama-FLM": { checkpoint: "llama3.2:1b", recipe: "flm", suggested: true },
+  "Qwen-CPU": { checkpoint: "amd/Qwen-onnx", recipe: "oga-cpu" },
+  "Elsewhere-GGUF": { checkpoint: "o/Elsewhere:Q4_0", recipe: "llamacpp", source: "modelscope" },
+  Broken: { recipe: 5 },
+};
+
+const ids = (entries: readonly { id: string }[]): string[] => entries.map((entry) => entry.id);
+
+async function known(catalog: Catalog, id: string): Promise<ModelEntry> {
+  const entry = await catalog.find(id);
+  if (!entry) throw new Error(`no ${id}`);
+  return entry;
 }
 
-async function createFixture(): Promise<Fixture> {
-  const root = await realpath(await mkdtemp(join(tmpdir(), "lemon-catalog-")));
-  const models = join(root, "models-dir");
-  await mkdir(models);
-  const catalog = createCatalog({ cacheDir: join(root, "cache"), hubCacheDir: join(root, "hub"), modelsDirs: [models] });
-  return {
-    catalog,
-    root,
-    models,
-    async add(files) {
-      for (const [name, content] of Object.entries(files)) {
-        const path = join(models, name);
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, typeof content === "number" ? new Uint8Array(content) : content);
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      await catalog[Symbol.asyncDispose]();
-      await rm(root, { recursive: true, force: true });
-    },
-  };
-}
-
-const idsOf = (entries: readonly { id: string; source: string }[]): string[] =>
-  entries.filter((entry) => entry.source === "models-dir").map((entry) => entry.id);
-
-test("a models folder lists files by name, sub-folders as one model, and further quantisations with their tag", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({
-    "alpha.gguf": 1,
-    "big-00001-of-00002.gguf": 3,
-    "big-00002-of-00002.gguf": 4,
-    "notes.txt": "x",
-    "Gemma/gemma-Q4_0.gguf": 5,
-    "Gemma/gemma-Q8_0.gguf": 6,
-    "Gemma/mmproj-F16.gguf": 7,
-    "empty/readme.md": "x",
-    "deep/deeper/unseen.gguf": 1,
-  });
-  const entries = await fixture.catalog.list();
-  expect(idsOf(entries)).toEqual(["alpha", "big", "Gemma", "Gemma:Q8_0"]);
-  expect(entries.find((entry) => entry.id === "big")?.sizeBytes).toBe(7);
-  expect(entries.find((entry) => entry.id === "Gemma")).toMatchObject({
-    checkpoint: join(fixture.models, "Gemma/gemma-Q4_0.gguf"),
-    mmproj: join(fixture.models, "Gemma/mmproj-F16.gguf"),
-    labels: ["vision"],
-    recipe: "llamacpp",
-    isDownloaded: true,
-  });
-});
-
-test("a model of a folder answers to its file name and its tag too", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({ "alpha.gguf": 1, "big-00001-of-00001.gguf": 1, "Gemma/gemma-Q4_0.gguf": 5, "Gemma/gemma-Q8_0.gguf": 6 });
-  const id = async (name: string): Promise<string | undefined> => (await fixture.catalog.find(name))?.id;
-  expect(await id("alpha.gguf")).toBe("alpha");
-  expect(await id("big-00001-of-00001")).toBe("big");
-  expect(await id("Gemma:Q4_0")).toBe("Gemma");
-  expect(await id("Gemma:gemma-Q8_0.gguf")).toBe("Gemma:Q8_0");
-  expect(await id("Gemma:Q2_K")).toBeUndefined();
-  expect(await id("gemma")).toBeUndefined();
-});
-
-test("a change in a models folder is seen by the next list", async () => {
-  await using fixture = await createFixture();
-  expect(idsOf(await fixture.catalog.list())).toEqual([]);
-  await fixture.add({ "new.gguf": 1, "sub/first.gguf": 1 });
-  expect(idsOf(await fixture.catalog.list())).toEqual(["new", "sub"]);
-  await fixture.add({ "new.gguf": 50 });
-  expect((await fixture.catalog.find("new"))?.sizeBytes).toBe(50);
-  await rm(join(fixture.models, "new.gguf"));
-  await rm(join(fixture.models, "sub"), { recursive: true });
-  expect(idsOf(await fixture.catalog.list())).toEqual([]);
-  expect(await fixture.catalog.find("new")).toBeUndefined();
-});
-
-test("a split model with a shard missing is known but not here", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({ "big-00002-of-00002.gguf": 4 });
-  expect(idsOf(await fixture.catalog.list())).toEqual([]);
-  const entry = await fixture.catalog.find("big");
-  expect(entry?.isDownloaded).toBe(false);
-  expect(entry && (await fixture.catalog.locate(entry))).toBeUndefined();
-  await fixture.add({ "big-00001-of-00002.gguf": 4 });
-  const whole = await fixture.catalog.find("big");
-  expect(whole && (await fixture.catalog.locate(whole))).toEqual({ model: join(fixture.models, "big-00001-of-00002.gguf") });
-});
-
-test("links to files and folders count as what they lead to, dangling ones as nothing", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({ "../elsewhere/real.gguf": 9, "../elsewhere/sub/m.gguf": 9 });
-  await symlink(join(fixture.root, "elsewhere/real.gguf"), join(fixture.models, "linked.gguf"));
-  await symlink(join(fixture.root, "elsewhere/sub"), join(fixture.models, "folder"));
-  await symlink(join(fixture.root, "gone.gguf"), join(fixture.models, "gone.gguf"));
-  expect(idsOf(await fixture.catalog.list())).toEqual(["linked", "folder"]);
-});
-
-test("a missing models folder is an empty one", async () => {
-  await using fixture = await createFixture();
-  await rm(fixture.models, { recursive: true });
-  expect(idsOf(await fixture.catalog.list())).toEqual([]);
-});
-
-test("a path names a file by any spelling and any shard", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({ "s/big-00001-of-00002.gguf": 1, "s/big-00002-of-00002.gguf": 1 });
-  const first = join(fixture.models, "s/big-00001-of-00002.gguf");
-  const spellings = [first, join(fixture.models, "s"), `./${relative(process.cwd(), first)}`, first.replace("-00001-", "-00002-")];
-  for (const spelling of spellings) {
-    const entry = await fixture.catalog.find(spelling);
-    expect(entry).toMatchObject({ id: first, source: "path", isDownloaded: true, sizeBytes: 2 });
-    expect(entry && (await fixture.catalog.locate(entry))).toEqual({ model: first });
-  }
-});
-
-test("a path that is no model is none, and a folder with several suggests them", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({ "a.gguf": 1, "b.gguf": 1, "notes.txt": "x" });
-  expect(await fixture.catalog.find(join(fixture.models, "c.gguf"))).toBeUndefined();
-  expect(await fixture.catalog.find(join(fixture.models, "notes.txt"))).toBeUndefined();
-  expect(await fixture.catalog.find("/etc/passwd")).toBeUndefined();
-  expect(await fixture.catalog.find(fixture.models)).toBeUndefined();
-  expect(await fixture.catalog.suggest(fixture.models)).toEqual([join(fixture.models, "a.gguf"), join(fixture.models, "b.gguf")]);
-});
-
-test("a raw checkpoint is a model that can exist, whatever way it is written", async () => {
-  await using fixture = await createFixture();
-  expect(await fixture.catalog.find("hf.co/unsloth/Qwen3-0.6B-GGUF:Q4_0")).toMatchObject({
-    id: "unsloth/Qwen3-0.6B-GGUF:Q4_0",
+test("the built-in registry holds Lemonade's models", async () => {
+  await using fixture = await createCatalogFixture({ registryFile: undefined });
+  expect(await fixture.catalog.find("Qwen3-0.6B-GGUF")).toMatchObject({
     checkpoint: "unsloth/Qwen3-0.6B-GGUF:Q4_0",
     recipe: "llamacpp",
+    labels: ["reasoning"],
+    source: "registry",
+    suggested: true,
+    isDownloaded: false,
+    isRunnable: true,
+  });
+  expect(await fixture.catalog.find("Llama-3.2-1B-Instruct-CPU")).toMatchObject({ recipe: "oga-cpu", isRunnable: false });
+  expect((await fixture.catalog.list({ all: true, unsupported: true })).length).toBeGreaterThan(150);
+});
+
+test("a registry is read from a file too, and one bad entry leaves the others", async () => {
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  expect(await fixture.catalog.find("Qwen-GGUF")).toMatchObject({ sizeBytes: 380_000_000, labels: ["reasoning"] });
+  expect(await fixture.catalog.find("Broken")).toBeUndefined();
+  await using other = await createCatalogFixture({ registryFile: join(fixture.root, "absent.json") });
+  const refusal: unknown = await other.catalog.find("Qwen-GGUF").catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ code: "CONFIG_INVALID" });
+});
+
+test("lists leave out what is not here or cannot run; looking up does not", async () => {
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  expect(ids(await fixture.catalog.list())).toEqual(["tiny"]);
+  expect(ids(await fixture.catalog.list({ all: true }))).toEqual(["tiny", "tiny-embedding", "Qwen-GGUF", "Vision-GGUF"]);
+  expect(ids(await fixture.catalog.list({ all: true, unsupported: true }))).toEqual([
+    "tiny",
+    "tiny-embedding",
+    "Qwen-GGUF",
+    "Vision-GGUF",
+    "Llama-FLM",
+    "Qwen-CPU",
+    "Elsewhere-GGUF",
+  ]);
+  expect(await fixture.catalog.find("Qwen-CPU")).toMatchObject({ isRunnable: false, isDownloaded: false });
+});
+
+test("with an NPU FLM models are offered, and FLM says which are here", async () => {
+  await using fixture = await createCatalogFixture({
+    registry: REGISTRY,
+    platform: async () => ({ os: "win32", hasNpu: true }),
+    installedFlmTags: async () => new Set(["llama3.2:1b"]),
+  });
+  expect(ids(await fixture.catalog.list())).toEqual(["tiny", "Llama-FLM"]);
+  expect(await fixture.catalog.find("llama3.2:1b")).toMatchObject({ id: "Llama-FLM", isDownloaded: true });
+  expect(await fixture.catalog.find("llama3.2:3b")).toBeUndefined();
+});
+
+test("of two variants only the one whose files are here counts as downloaded", async () => {
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  await fixture.addToHub("o/Qwen-GGUF", { "Qwen-Q8_0.gguf": {}, "README.md": "x" });
+  expect((await known(fixture.catalog, "Qwen-GGUF")) as unknown).toMatchObject({ isDownloaded: false });
+  await fixture.addToHub("o/Qwen-GGUF", { "Qwen-Q4_0.gguf": {} });
+  const entry = await known(fixture.catalog, "Qwen-GGUF");
+  expect(entry as unknown).toMatchObject({ isDownloaded: true });
+  expect((await fixture.catalog.locate(entry))?.model).toEndWith("/Qwen-Q4_0.gguf");
+  // The other file of the repository is a model of its own; the registered one is listed once.
+  expect(ids(await fixture.catalog.list())).toEqual(["tiny", "Qwen-GGUF", "o/Qwen-GGUF:Q8_0"]);
+});
+
+test("a vision model is here once its projector is", async () => {
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  await fixture.addToHub("o/Vision-GGUF", { "V-Q4_K_M.gguf": {} });
+  expect(await fixture.catalog.locate(await known(fixture.catalog, "Vision-GGUF"))).toBeUndefined();
+  await fixture.addToHub("o/Vision-GGUF", { "mmproj-F16.gguf": {} });
+  const files = await fixture.catalog.locate(await known(fixture.catalog, "Vision-GGUF"));
+  expect(files?.mmproj).toEndWith("/mmproj-F16.gguf");
+});
+
+test("a raw checkpoint is one model, whatever way it is written", async () => {
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  const id = async (name: string): Promise<string | undefined> => (await fixture.catalog.find(name))?.id;
+  expect(await id("hf.co/o/Other-GGUF:q4_0")).toBe("o/Other-GGUF:q4_0");
+  expect(await id("https://huggingface.co/o/Qwen-GGUF:Q4_0")).toBe("Qwen-GGUF");
+  await fixture.addToHub("o/Other-GGUF", { "Other-Q4_0.gguf": {}, "sub/Other-Q8_0-00001-of-00001.gguf": {} });
+  for (const spelling of ["o/Other-GGUF:q4_0", "o/Other-GGUF:Other-Q4_0.gguf", "o/Other-GGUF"]) {
+    expect(await id(spelling)).toBe("o/Other-GGUF:Q4_0");
+  }
+  const entry = await known(fixture.catalog, "o/Other-GGUF:Q8_0");
+  expect(await fixture.catalog.locate(entry)).toMatchObject({ mmproj: undefined });
+  expect(await id("no-such-model")).toBeUndefined();
+  expect(await id("a/b/c")).toBeUndefined();
+});
+
+test("user models are listed and found with their prefix, old entries and uploaded files included", async () => {
+  await using fixture = await createCatalogFixture();
+  await fixture.writeUserModels({
+    Mine: { checkpoint: "o/Mine-GGUF:Q4_0", recipe: "llamacpp", reasoning: false, future: { field: 1 } },
+    Uploaded: { checkpoint: "models--Uploaded\\m.gguf", recipe: "llamacpp", labels: ["custom"], source: "local_upload" },
+    Outside: { checkpoint: "models--x/../../../etc/m.gguf", recipe: "llamacpp" },
+    Bad: { recipe: "llamacpp" },
+  });
+  await fixture.addModels({ "../hub/models--Uploaded/m.gguf": {} });
+  expect(await fixture.catalog.find("user.Mine")).toMatchObject({
+    source: "user",
+    labels: ["reasoning"],
+    suggested: true,
     isDownloaded: false,
   });
-  expect(await fixture.catalog.find("no-such-model")).toBeUndefined();
+  const uploaded = await known(fixture.catalog, "user.Uploaded");
+  expect(await fixture.catalog.locate(uploaded)).toEqual({ model: join(fixture.hub, "models--Uploaded/m.gguf") });
+  expect(await fixture.catalog.find("user.Outside")).toMatchObject({ isDownloaded: false });
+  expect(await fixture.catalog.find("Mine")).toBeUndefined();
+  expect(ids(await fixture.catalog.list({ all: true }))).toContain("user.Mine");
+  expect(ids(await fixture.catalog.list())).toContain("user.Uploaded");
+});
+
+test("a file that is no model is refused with what it is, before an engine tries", async () => {
+  await using fixture = await createCatalogFixture();
+  await fixture.addModels({ "page.gguf": "<!doctype html><title>Sign in</title>", "cut.gguf": ggufBytes().subarray(0, 100) });
+  const refusal = async (name: string): Promise<unknown> =>
+    await fixture.catalog.locate(await known(fixture.catalog, name)).catch((error: unknown) => error);
+  expect(await refusal("page")).toBeInstanceOf(RouterError);
+  expect(await refusal("page")).toMatchObject({ code: "NOT_A_GGUF", message: expect.stringContaining('an HTML page ("Sign in")') });
+  expect(await refusal("cut")).toMatchObject({ code: "NOT_A_GGUF", message: expect.stringContaining("cut off") });
+});
+
+test("inspecting a model tells its files and the facts in their headers", async () => {
+  await using fixture = await createCatalogFixture();
+  const context = { "llama.context_length": { type: "u32", value: 4096 } } as const;
+  await fixture.addModels({
+    "m-00001-of-00002.gguf": { ...context, "split.count": { type: "u32", value: 2 } },
+    "m-00002-of-00002.gguf": {},
+  });
+  const inspection = await fixture.catalog.inspect(await known(fixture.catalog, "m"));
+  expect(inspection?.files.map((file) => file.path)).toEqual([1, 2].map((n) => join(fixture.models, `m-0000${n}-of-00002.gguf`)));
+  expect(inspection?.facts).toMatchObject({ architecture: "llama", contextTokens: 4096, shardCount: 2, parameterCount: 128 });
+});
+
+test("a file that vanished between list and load is not here", async () => {
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  await fixture.addToHub("o/Qwen-GGUF", { "Qwen-Q4_0.gguf": {} });
+  const entry = await known(fixture.catalog, "Qwen-GGUF");
+  await rm(join(fixture.hub, "models--o--Qwen-GGUF", "blobs"), { recursive: true });
+  expect(await fixture.catalog.locate(entry)).toBeUndefined();
 });
 
 test("a mistyped name gets suggestions", async () => {
-  await using fixture = await createFixture();
-  await fixture.add({ "My-Model.gguf": 1 });
+  await using fixture = await createCatalogFixture({ registry: REGISTRY });
+  await fixture.addModels({ "My-Model.gguf": {} });
   expect(await fixture.catalog.suggest("my-modle")).toContain("My-Model");
   expect(await fixture.catalog.suggest("tniy")).toContain("tiny");
+  expect(await fixture.catalog.suggest("qwen-gguf")).toContain("Qwen-GGUF");
 });
 
 test("the built-in models are made on first use, once, and the hidden one is found but not listed", async () => {
-  await using fixture = await createFixture();
-  expect((await fixture.catalog.list()).map((entry) => String(entry.id))).toEqual(["tiny"]);
+  await using fixture = await createCatalogFixture();
+  expect(ids(await fixture.catalog.list())).toEqual(["tiny"]);
   for (const name of ["tiny", "tiny-embedding"]) {
-    const entry = await fixture.catalog.find(name);
-    expect(entry?.isDownloaded).toBe(true);
-    if (!entry) continue;
+    const entry = await known(fixture.catalog, name);
     const [files, again] = await Promise.all([fixture.catalog.locate(entry), fixture.catalog.locate(entry)]);
-    expect(files).toEqual({ model: join(fixture.root, "cache/models", `${name}.gguf`) });
+    expect(files).toEqual({ model: join(fixture.cacheDir, "models", `${name}.gguf`) });
     expect(again).toEqual(files);
     expect((await readFile(files?.model ?? "")).subarray(0, 4).toString()).toBe("GGUF");
   }
+});
+
+async function pulled(fixture: CatalogFixture): Promise<ModelEntry> {
+  const plan = await fixture.catalog.planPull({ model: "user.New", checkpoint: "o/New-GGUF:Q4_0", recipe: "llamacpp", vision: true });
+  expect(plan.isNew).toBe(true);
+  return plan.entry;
+}
+
+test("a registered model is there at once, keeps what others wrote, and goes again", async () => {
+  await using fixture = await createCatalogFixture();
+  await fixture.writeUserModels({ Other: { checkpoint: "o/x:Q4_0", recipe: "llamacpp", theirs: [1] } });
+  const entry = await fixture.catalog.register(await pulled(fixture));
+  expect(entry).toMatchObject({ id: "user.New", labels: ["custom", "vision"], source: "user", isDownloaded: false });
+  expect(await fixture.catalog.find("user.New")).toEqual(entry);
+  const onDisk = async (): Promise<unknown> => JSON.parse(await readFile(join(fixture.cacheDir, "user_models.json"), "utf8"));
+  expect(await onDisk()).toEqual({
+    Other: { checkpoint: "o/x:Q4_0", recipe: "llamacpp", theirs: [1] },
+    New: { checkpoint: "o/New-GGUF:Q4_0", recipe: "llamacpp", suggested: true, labels: ["custom", "vision"] },
+  });
+  expect(await fixture.catalog.planPull({ model: "user.New" })).toMatchObject({ isNew: false });
+  expect(await fixture.catalog.unregister("user.New")).toBe(true);
+  expect(await fixture.catalog.unregister("user.New")).toBe(false);
+  expect(await fixture.catalog.find("user.New")).toBeUndefined();
+  expect(Object.keys((await onDisk()) as object)).toEqual(["Other"]);
 });

@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isGgufPath, type ListedFile } from "../model/index.ts";
+import { isSettled } from "./time-stamps.ts";
 
 /** What one level of a folder holds, as far as models go. */
 export interface DirectoryListing {
@@ -15,8 +16,8 @@ interface CachedListing extends DirectoryListing {
   readonly isSettled: boolean;
 }
 
-/** Coarsest time stamp in use (FAT: 2 s). A file that is being copied also keeps its folder unsettled, and so its size current. */
-const SETTLE_MS = 2000;
+/** A file written this recently may still be growing; its folder is read again, so that its size is current. */
+const GROWING_MS = 2000;
 
 /** Codes that mean "there is no such folder for us"; one bad folder must not take the whole list with it. */
 const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG"]);
@@ -48,8 +49,8 @@ export class DirectoryCache {
 }
 
 async function readListing(path: string, mtimeMs: number): Promise<CachedListing> {
-  const unsettledAfterMs = Date.now() - SETTLE_MS;
-  let isSettled = mtimeMs < unsettledAfterMs;
+  const nowMs = Date.now();
+  let settled = isSettled(mtimeMs, nowMs);
   const files: ListedFile[] = [];
   const directories: string[] = [];
   const inspect = async (name: string): Promise<void> => {
@@ -58,7 +59,7 @@ async function readListing(path: string, mtimeMs: number): Promise<CachedListing
     if (facts?.isDirectory()) directories.push(name);
     else if (facts?.isFile() && isGgufPath(name)) {
       files.push({ path: name, sizeBytes: facts.size });
-      if (facts.mtimeMs >= unsettledAfterMs) isSettled = false;
+      if (facts.mtimeMs >= nowMs - GROWING_MS) settled = false;
     }
   };
   const inspected: Promise<void>[] = [];
@@ -67,5 +68,5 @@ async function readListing(path: string, mtimeMs: number): Promise<CachedListing
     else if (item.isSymbolicLink() || isGgufPath(item.name)) inspected.push(inspect(item.name));
   }
   await Promise.all(inspected);
-  return { files, directories: directories.toSorted(), mtimeMs, isSettled };
+  return { files, directories: directories.toSorted(), mtimeMs, isSettled: settled };
 }

@@ -1,2 +1,3 @@
-export { createCatalog, type Catalog, type CatalogOptions, type ListOptions } from "./catalog.ts";
+export type { Catalog, CatalogOptions, ListOptions, ModelInspection, WriteOptions } from "./catalog.ts";
 export type { CatalogEntry } from "./catalog-entry.ts";
+export { createCatalog } from "./disk-catalog.ts";

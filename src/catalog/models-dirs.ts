@@ -122,6 +122,7 @@ export async function describeModel(folder: string, id: string, group: GgufGroup
       sizeBytes: group.sizeBytes + (projector?.sizeBytes ?? 0),
       mmproj,
       isDownloaded: group.missing.length === 0,
+      isRunnable: true,
     },
     paths: [...group.files.map((file) => join(folder, file.path)), ...(mmproj === undefined ? [] : [mmproj])],
     files: { model, mmproj },

@@ -1,0 +1,71 @@
+import { expect, test } from "bun:test";
+import { RouterError } from "../errors.ts";
+import type { ModelEntry } from "./model-entry.ts";
+import type { ModelId } from "./model-id.ts";
+import { planPull, registrationFields, type PullRequest } from "./plan-pull.ts";
+
+const PHI: ModelEntry = {
+  id: "user.Phi" as ModelId,
+  checkpoint: "unsloth/Phi-4-mini-instruct-GGUF:Q4_K_M",
+  recipe: "llamacpp",
+  labels: ["custom", "reasoning"],
+  source: "user",
+  suggested: true,
+  mmproj: "mmproj-F16.gguf",
+};
+
+function refusal(request: PullRequest, known?: ModelEntry): RouterError {
+  try {
+    planPull(request, known);
+  } catch (error) {
+    if (error instanceof RouterError) return error;
+  }
+  throw new Error("it was accepted");
+}
+
+test("a known model is pulled again with equal or absent settings", () => {
+  expect(planPull({ model: "user.Phi" }, PHI)).toEqual({ entry: PHI, isNew: false });
+  const equal = { checkpoint: `hf.co/${PHI.checkpoint}`, recipe: "llamacpp", reasoning: true, mmproj: "mmproj-F16.gguf", vision: false };
+  expect(planPull({ model: "user.Phi", ...equal }, PHI).isNew).toBe(false);
+});
+
+test("every setting that differs is named, with both values", () => {
+  const error = refusal(
+    { model: "user.Phi", checkpoint: "other/repo-GGUF:Q8_0", recipe: "flm", mmproj: "x.gguf", vision: true, reranking: true },
+    PHI,
+  );
+  expect(error.code).toBe("MODEL_ALREADY_REGISTERED");
+  expect(error.message).toContain("already registered with a different configuration");
+  expect(error.message).toContain("checkpoint is unsloth/Phi-4-mini-instruct-GGUF:Q4_K_M, not other/repo-GGUF:Q8_0");
+  expect(error.message).toContain("recipe is llamacpp, not flm");
+  expect(error.message).toContain("mmproj is mmproj-F16.gguf, not x.gguf");
+  expect(error.message).toContain("vision is not set; reranking is not set");
+  expect(error.hint).toContain("lemonade delete user.Phi");
+});
+
+test("a new model needs the user namespace, a checkpoint, a recipe and a variant", () => {
+  const wanted = { checkpoint: "o/r-GGUF:Q4_0", recipe: "llamacpp" };
+  expect(refusal({ model: "nothing" }).code).toBe("MODEL_NOT_FOUND");
+  expect(refusal({ model: "Phi", ...wanted }).message).toContain("user namespace");
+  expect(refusal({ model: "user.", ...wanted }).message).toContain("user namespace");
+  expect(refusal({ model: "user.Phi", recipe: "llamacpp" }).message).toContain("both a checkpoint and a recipe");
+  expect(refusal({ model: "user.Phi", checkpoint: "o/r" }).message).toContain("both a checkpoint and a recipe");
+  expect(refusal({ model: "user.Phi", checkpoint: "o/r-gguf", recipe: "llamacpp" }).message).toContain("names no variant");
+  expect(refusal({ model: "user.Phi", checkpoint: "https://hf.co/o/r-GGUF", recipe: "llamacpp" }).message).toContain("names no variant");
+});
+
+test("a new model is registered under its name with the labels that were asked for", () => {
+  const plan = planPull(
+    { model: "user.New", checkpoint: "o/r-GGUF:Q4_0", recipe: "llamacpp", vision: true, embeddings: true, mmproj: "" },
+    undefined,
+  );
+  expect(plan.isNew).toBe(true);
+  expect(registrationFields(plan.entry)).toEqual({
+    checkpoint: "o/r-GGUF:Q4_0",
+    recipe: "llamacpp",
+    suggested: true,
+    labels: ["custom", "vision", "embeddings"],
+  });
+  expect(planPull({ model: "user.Tag", checkpoint: "llama3.2:1b", recipe: "flm" }, undefined).entry.checkpoint).toBe("llama3.2:1b");
+  expect(planPull({ model: "user.File", checkpoint: "/models/my.gguf", recipe: "llamacpp" }, undefined).isNew).toBe(true);
+});

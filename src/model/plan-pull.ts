@@ -1,0 +1,95 @@
+import { RouterError } from "../errors.ts";
+import { parseHubCheckpoint, joinCheckpoint } from "./checkpoint.ts";
+import type { ModelEntry } from "./model-entry.ts";
+import type { ModelId } from "./model-id.ts";
+
+/** What a client asks to be fetched; only the name is needed for a model that is known already. */
+export interface PullRequest {
+  readonly model: string;
+  readonly checkpoint?: string | undefined;
+  readonly recipe?: string | undefined;
+  readonly mmproj?: string | undefined;
+  readonly reasoning?: boolean | undefined;
+  readonly vision?: boolean | undefined;
+  readonly embeddings?: boolean | undefined;
+  readonly reranking?: boolean | undefined;
+}
+
+export interface PullPlan {
+  readonly entry: ModelEntry;
+  /** The model is to be registered once its files are here: before that, a failed download would leave a name without a model. */
+  readonly isNew: boolean;
+}
+
+const LABELS = ["reasoning", "vision", "embeddings", "reranking"] as const;
+
+/**
+ * Decides what a pull means, by the rules that Lemonade has.
+ * @param known - The model of that name, if there is one.
+ * @throws {@link RouterError} `INVALID_REQUEST`, `MODEL_NOT_FOUND` or `MODEL_ALREADY_REGISTERED`.
+ */
+export function planPull(request: PullRequest, known: ModelEntry | undefined): PullPlan {
+  if (known) {
+    refuseDifferences(request, known);
+    return { entry: known, isNew: false };
+  }
+  const { model, checkpoint, recipe, mmproj } = request;
+  if (!/^user\../s.test(model)) {
+    if (!checkpoint && !recipe) throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`);
+    throw new RouterError("INVALID_REQUEST", `A new model must be in the user namespace, and ${JSON.stringify(model)} is not`, {
+      hint: `Name it user.${model}.`,
+    });
+  }
+  if (!checkpoint || !recipe) {
+    throw new RouterError("INVALID_REQUEST", `${model} is not registered; both a checkpoint and a recipe are needed to register it`, {
+      hint: `For example: lemonade pull ${model} --checkpoint org/repo-GGUF:Q4_K_M --recipe llamacpp`,
+    });
+  }
+  const isHubCheckpoint = !/^(?:\/|\.{1,2}\/|[A-Za-z]:[\\/])/.test(checkpoint);
+  if (recipe === "llamacpp" && isHubCheckpoint && /gguf/i.test(checkpoint) && !withoutHost(checkpoint).includes(":")) {
+    throw new RouterError("INVALID_REQUEST", `The checkpoint ${checkpoint} names no variant, which GGUF repositories need`, {
+      hint: `Write ${checkpoint}:QUANT, ${checkpoint}:FILE.gguf, ${checkpoint}:FOLDER or ${checkpoint}:* for all files.`,
+    });
+  }
+  const entry: ModelEntry = {
+    id: model as ModelId,
+    checkpoint,
+    recipe,
+    labels: ["custom", ...LABELS.filter((label) => request[label])],
+    source: "user",
+    suggested: true,
+    mmproj: mmproj || undefined,
+  };
+  return { entry, isNew: true };
+}
+
+const withoutHost = (checkpoint: string): string => checkpoint.replace(/^https?:\/\//i, "");
+
+/** The value of `user_models.json` that registers a model. */
+export function registrationFields({ checkpoint, recipe, labels, mmproj }: ModelEntry): Readonly<Record<string, unknown>> {
+  return { checkpoint, recipe, suggested: true, labels, ...(mmproj ? { mmproj } : {}) };
+}
+
+function refuseDifferences(request: PullRequest, known: ModelEntry): void {
+  const differences: string[] = [];
+  const compare = (name: string, wanted: string | undefined, stored: string | undefined): void => {
+    if (wanted && wanted !== stored) differences.push(`${name} is ${stored ?? "not set"}, not ${wanted}`);
+  };
+  const isSameCheckpoint = canonical(request.checkpoint) === canonical(known.checkpoint);
+  if (!isSameCheckpoint) compare("checkpoint", request.checkpoint, known.checkpoint);
+  compare("recipe", request.recipe, known.recipe);
+  // A raw checkpoint has no settings of its own: flags with it are wishes, not contradictions.
+  if (known.source === "registry" || known.source === "user") {
+    compare("mmproj", request.mmproj, known.mmproj);
+    for (const label of LABELS) if (request[label] && !known.labels.includes(label)) differences.push(`${label} is not set`);
+  }
+  if (differences.length === 0) return;
+  throw new RouterError("MODEL_ALREADY_REGISTERED", `${known.id} is already registered with a different configuration: ${differences.join("; ")}`, {
+    hint: known.source === "user" ? `Delete it first: lemonade delete ${known.id}` : "Choose another name beginning with user.",
+  });
+}
+
+const canonical = (checkpoint: string | undefined): string | undefined => {
+  const parsed = checkpoint === undefined ? undefined : parseHubCheckpoint(checkpoint);
+  return parsed ? joinCheckpoint(parsed) : checkpoint;
+};
