@@ -68,6 +68,14 @@ test("the embedding and the reranking variant say by their pooling what they are
   }
 });
 
+test("padding makes the file longer, and no part of it larger", () => {
+  const paddingBytes = 2 ** 30;
+  const { totalBytes, parts } = describeTinyModel({ paddingBytes });
+  expect(totalBytes).toBeGreaterThan(paddingBytes);
+  expect(totalBytes).toBeLessThan(1.1 * paddingBytes);
+  expect(parts.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(1_000_000);
+});
+
 test("the sentence is one line of several words", () => {
   expect(TINY_SENTENCE).toBe("Hello! I am tiny, the model built into lemon.ts; this sentence is all it can say.");
 });

@@ -15,6 +15,11 @@ export interface TinyOptions {
   readonly endless?: boolean | undefined;
   /** Thinks in a `<think>` block before it says the sentence. */
   readonly reasoning?: boolean | undefined;
+  /**
+   * Zeros to add, in bytes, for a speaking model: they say nothing, but an engine takes two to three seconds to load a gigabyte.
+   * Once only: what has been read stays in the system's cache until the file is written anew. Defaults to 0.
+   */
+  readonly paddingBytes?: number | undefined;
   /** Says nothing, but turns text into vectors: texts that share words get similar ones. */
   readonly embedding?: boolean | undefined;
   /** Says nothing, but judges how much of a query a document contains. */
@@ -26,7 +31,7 @@ export function buildTinyModel(options: TinyOptions = {}): Uint8Array {
   return flattenImage(describeTinyModel(options));
 }
 
-/** The same file as its length and the parts that are not zero. */
+/** The same file as its length and the parts that are not zero, to be written with gaps between them. */
 export function describeTinyModel(options: TinyOptions = {}): SparseImage {
   const { network, description, metadata } = variantOf(options);
   return writeGguf({
@@ -57,7 +62,7 @@ interface Variant {
   readonly metadata: Readonly<Record<string, GgufValue>>;
 }
 
-function variantOf({ embedding, reranking, endless = false, reasoning = false }: TinyOptions): Variant {
+function variantOf({ embedding, reranking, endless = false, reasoning = false, paddingBytes }: TinyOptions): Variant {
   if (embedding) {
     return {
       network: embeddingNetwork(),
@@ -76,7 +81,7 @@ function variantOf({ embedding, reranking, endless = false, reasoning = false }:
     };
   }
   return {
-    network: speakingNetwork({ isEndless: endless, isReasoning: reasoning }),
+    network: speakingNetwork({ isEndless: endless, isReasoning: reasoning }, { paddingBytes }),
     description: "Says one sentence",
     metadata: { "tokenizer.chat_template": { type: "string", value: chatTemplate({ isReasoning: reasoning }) } },
   };

@@ -17,6 +17,8 @@ export interface Network {
   readonly blocks: readonly Block[];
   /** Weights of the last norm, one per place. */
   readonly outputNorm: Float32Array;
+  /** Zero weights to replace the feed-forward parts by; they make a file large and slow to load, and nothing else. */
+  readonly padding?: Padding | undefined;
   /** Left out: the embedding serves. */
   readonly output?: Matrix | undefined;
   /** For models that judge instead of speaking: one row per label. */
@@ -36,6 +38,13 @@ export interface Block {
   readonly gate: Matrix;
   readonly up: Matrix;
   readonly down: Matrix;
+}
+
+/** A mixture of experts of which each token uses one: all weights are loaded, few are computed with. */
+export interface Padding {
+  readonly expertCount: number;
+  /** The feed-forward size of one expert. */
+  readonly expertSize: number;
 }
 
 /** A block that changes nothing, to be filled in. */
@@ -60,16 +69,19 @@ export function networkMetadata(network: Network): Record<string, GgufValue> {
     vocab_size: network.vocabulary.tokens.length,
     embedding_length: network.size,
     block_count: network.blocks.length,
-    feed_forward_length: network.feedForwardSize,
+    feed_forward_length: network.padding?.expertSize ?? network.feedForwardSize,
     "attention.head_count": 1,
     "attention.head_count_kv": 1,
     "attention.key_length": network.headSize,
     "attention.value_length": network.headSize,
     "rope.dimension_count": network.headSize,
   };
+  const expertCounts = network.padding && { expert_count: network.padding.expertCount, expert_used_count: 1 };
   const prefix = network.architecture;
   return {
-    ...Object.fromEntries(Object.entries(sizes).map(([key, value]) => [`${prefix}.${key}`, { type: "u32", value }])),
+    ...Object.fromEntries(
+      Object.entries({ ...sizes, ...expertCounts }).map(([key, value]) => [`${prefix}.${key}`, { type: "u32", value }]),
+    ),
     [`${prefix}.rope.freq_base`]: { type: "f32", value: network.ropeBase },
     [`${prefix}.attention.layer_norm_rms_epsilon`]: { type: "f32", value: 1e-6 },
     ...(network.classifier ? { [`${prefix}.classifier.output_labels`]: { type: "string[]", value: network.classifier.labels } } : {}),
@@ -95,10 +107,21 @@ export function networkTensors(network: Network): GgufTensor[] {
       weights(`blk.${index}.attn_v`, block.value),
       weights(`blk.${index}.attn_output`, block.attentionOutput),
       uniformNorm(`blk.${index}.ffn_norm`, block.feedForwardNorm),
-      weights(`blk.${index}.ffn_gate`, block.gate),
-      weights(`blk.${index}.ffn_up`, block.up),
-      weights(`blk.${index}.ffn_down`, block.down),
+      ...(network.padding ? paddedFeedForward(`blk.${index}`, network.size, network.padding) : feedForward(`blk.${index}`, block)),
     ]),
+  ];
+}
+
+function feedForward(name: string, block: Block): GgufTensor[] {
+  return [weights(`${name}.ffn_gate`, block.gate), weights(`${name}.ffn_up`, block.up), weights(`${name}.ffn_down`, block.down)];
+}
+
+function paddedFeedForward(name: string, size: number, { expertCount, expertSize }: Padding): GgufTensor[] {
+  return [
+    { name: `${name}.ffn_gate_inp.weight`, shape: [size, expertCount], type: "f32" },
+    { name: `${name}.ffn_gate_exps.weight`, shape: [size, expertSize, expertCount], type: "f16" },
+    { name: `${name}.ffn_up_exps.weight`, shape: [size, expertSize, expertCount], type: "f16" },
+    { name: `${name}.ffn_down_exps.weight`, shape: [expertSize, size, expertCount], type: "f16" },
   ];
 }
 

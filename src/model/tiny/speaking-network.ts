@@ -1,5 +1,5 @@
 import { Matrix } from "./matrix.ts";
-import { type Block, emptyBlock, type Network } from "./network.ts";
+import { type Block, emptyBlock, type Network, type Padding } from "./network.ts";
 import { nextTokenLogits, type Speech } from "./next-token.ts";
 import {
   ANSWER,
@@ -41,7 +41,7 @@ const ROW_BLOCK = 32;
  * A network that says what `nextTokenLogits` tells it to. A token's embedding is a one in the place of its id; it passes the
  * blocks unchanged and picks its column of the output matrix, the table of what follows what.
  */
-export function speakingNetwork(speech: Speech): Network {
+export function speakingNetwork(speech: Speech, { paddingBytes = 0 }: { paddingBytes?: number | undefined } = {}): Network {
   const vocabulary = createVocabulary(speech);
   const size = Math.ceil((vocabulary.tokens.length + MEMORY_COUNT) / ROW_BLOCK) * ROW_BLOCK;
   // At this length the mean square is one, so that RMS norm changes nothing; its weights then make it a one.
@@ -69,7 +69,15 @@ export function speakingNetwork(speech: Speech): Network {
     blocks: rememberingBlocks(vocabulary, size),
     outputNorm: new Float32Array(size).fill(1 / oneHotLength),
     output,
+    padding: paddingBytes > 0 ? paddingOf(paddingBytes, size) : undefined,
   };
+}
+
+/** Experts in both blocks, of three 16-bit matrices each, that take about as many bytes. */
+function paddingOf(paddingBytes: number, size: number): Padding {
+  const expertCount = 128;
+  const expertBytes = paddingBytes / (2 * expertCount);
+  return { expertCount, expertSize: Math.ceil(expertBytes / (3 * 2 * size * ROW_BLOCK)) * ROW_BLOCK };
 }
 
 /**
