@@ -2,9 +2,8 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { RouterError } from "../errors.ts";
-import { LOG_LEVELS, type LogLevel } from "../platform/index.ts";
+import { LOG_LEVELS, splitArguments, type LogLevel } from "../platform/index.ts";
 import { directoriesFrom, type Directories } from "./directories.ts";
-import { splitArguments } from "./split-arguments.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
