@@ -1,0 +1,138 @@
+import { expect, test } from "bun:test";
+import type { WrappedServer } from "../backends/index.ts";
+import { RouterError } from "../errors.ts";
+import type { ModelEntry, ModelId } from "../model/index.ts";
+import { Log, type ExitInfo } from "../platform/index.ts";
+import type { Lease } from "./lease.ts";
+import { ResidencyLoop, type ResidencyOptions } from "./residency-loop.ts";
+
+function entry(id: string): ModelEntry {
+  return { id: id as ModelId, checkpoint: id, recipe: "llamacpp", labels: [], source: "builtin", suggested: true };
+}
+
+/** An engine without a process, for what the loop alone decides: limits of time and number. */
+function idleEngine(): WrappedServer {
+  const exited = Promise.withResolvers<ExitInfo>();
+  const stop = async () => exited.resolve({ code: 0, signal: null });
+  return {
+    backend: "none",
+    state: "ready",
+    baseUrl: "",
+    pid: undefined,
+    notes: [],
+    start: async () => {},
+    exited: exited.promise,
+    stop,
+    logTail: () => [],
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function createLoop(options: Partial<ResidencyOptions>): ResidencyLoop {
+  const log = new Log({ level: "critical", sink: () => {} });
+  return new ResidencyLoop({ log, maxLoaded: 1, startEngine: async () => idleEngine(), ...options });
+}
+
+async function errorOf(acquired: Promise<Lease>): Promise<RouterError> {
+  const error = await acquired.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof RouterError) return error;
+  throw new Error("It was not rejected with an error of ours", { cause: error });
+}
+
+const forEver = new AbortController().signal;
+
+test("a request that waits too long for a place learns which model is busy", async () => {
+  await using loop = createLoop({ queueTimeoutMs: 20 });
+  await using lease = await loop.acquire(entry("busy"), { signal: forEver });
+  const error = await errorOf(loop.acquire(entry("other"), { signal: forEver }));
+  expect(error.code).toBe("QUEUE_TIMEOUT");
+  expect(error.message).toContain("busy");
+  expect(error.hint).toContain("--max-loaded-models");
+  expect(loop.waitingCount).toBe(0);
+  expect(loop.instances.map(({ model, inFlight }) => ({ model, inFlight }))).toEqual([{ model: lease.entry.id, inFlight: 1 }]);
+});
+
+test("a full queue refuses at once", async () => {
+  await using loop = createLoop({ maxWaiting: 2 });
+  await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
+  const waiting = ["a", "b"].map(async (id) => await errorOf(loop.acquire(entry(id), { signal: forEver })));
+  expect((await errorOf(loop.acquire(entry("c"), { signal: forEver }))).code).toBe("QUEUE_FULL");
+  await loop.close(0);
+  expect((await Promise.all(waiting)).map(({ code }) => code)).toEqual(["SHUTTING_DOWN", "SHUTTING_DOWN"]);
+});
+
+test("a model under constant load makes room for a request that has lost its patience", async () => {
+  await using loop = createLoop({ patienceMs: 10 });
+  const first = await loop.acquire(entry("busy"), { signal: forEver });
+  const other = loop.acquire(entry("other"), { signal: forEver });
+  const impatient = Promise.withResolvers<void>();
+  const watch = setInterval(() => {
+    if (loop.instances[0]?.state === "draining") impatient.resolve();
+  }, 1);
+  await impatient.promise;
+  clearInterval(watch);
+  // From now on the busy model takes no new requests: this one comes after the other model's.
+  const order: string[] = [];
+  const late = loop.acquire(entry("busy"), { signal: forEver }).then((lease) => {
+    order.push("busy");
+    lease.release();
+  });
+  first.release();
+  const lease = await other;
+  order.push("other");
+  lease.release();
+  await late;
+  expect(order).toEqual(["other", "busy"]);
+});
+
+test("a model that was to make room takes requests again when nobody needs its place any more", async () => {
+  await using loop = createLoop({ patienceMs: 10 });
+  await using _first = await loop.acquire(entry("busy"), { signal: forEver });
+  const client = new AbortController();
+  const other = errorOf(loop.acquire(entry("other"), { signal: client.signal }));
+  while (loop.instances[0]?.state !== "draining") await new Promise((resolve) => setTimeout(resolve, 1));
+  const late = loop.acquire(entry("busy"), { signal: forEver });
+  client.abort(new RouterError("SHUTTING_DOWN", "the client has left"));
+  await other;
+  await using _second = await late;
+  expect(loop.instances.map(({ model, inFlight }) => [model, inFlight])).toEqual([["busy", 2]]);
+});
+
+test("a failed load is told to all who waited for it, and the next request tries again", async () => {
+  let starts = 0;
+  await using loop = createLoop({
+    startEngine: async () => {
+      starts++;
+      if (starts === 1) throw new RouterError("MODEL_LOAD_FAILED", "no memory");
+      return idleEngine();
+    },
+  });
+  const waiting = [1, 2, 3].map(async () => await errorOf(loop.acquire(entry("m"), { signal: forEver })));
+  expect((await Promise.all(waiting)).map(({ code }) => code)).toEqual(Array.from({ length: 3 }, () => "MODEL_LOAD_FAILED"));
+  await using _lease = await loop.acquire(entry("m"), { signal: forEver });
+  expect(starts).toBe(2);
+});
+
+test("a request that comes while a load is being aborted gets a load of its own", async () => {
+  let starts = 0;
+  const started = Promise.withResolvers<void>();
+  await using loop = createLoop({
+    startEngine: async (_entry, _options, { signal }) => {
+      starts++;
+      started.resolve();
+      if (starts > 1) return idleEngine();
+      return await new Promise((_resolve, reject) => signal.addEventListener("abort", () => setTimeout(() => reject(signal.reason), 5)));
+    },
+  });
+  const client = new AbortController();
+  const left = errorOf(loop.acquire(entry("m"), { signal: client.signal }));
+  await started.promise;
+  client.abort(new RouterError("SHUTTING_DOWN", "the client has left"));
+  await using lease = await loop.acquire(entry("m"), { signal: forEver });
+  await left;
+  expect(lease.entry.id).toBe("m" as ModelId);
+  expect(starts).toBe(2);
+});
