@@ -15,6 +15,14 @@ export interface LaunchArgumentsOptions {
 /** Embedding inputs must fit one physical batch, so both batches and the context are at least this many tokens. */
 const EMBEDDING_BATCH_TOKENS = 8192;
 
+/**
+ * llama-server gives each connection a thread for as long as it stays open, and keeps an idle one open for 5 s. Of a burst of new
+ * connections only as many as it has threads are taken (8 by default; the pool that shall grow does not, when the burst is quicker
+ * than the threads wake up): the others wait those 5 s. So there are more threads than connections that our side keeps open, which
+ * are 64 (Bun's pool); 72 cost 1.5 MB more than 8.
+ */
+const HTTP_THREADS = 72;
+
 /** The command line of llama-server as Lemonade launches it (order and values), plus the address and one alias. */
 export function launchArguments(options: LaunchArgumentsOptions): string[] {
   const { request, port, flags, useGpu, contextShift, seed } = options;
@@ -41,6 +49,7 @@ export function launchArguments(options: LaunchArgumentsOptions): string[] {
   // The page of the engine costs memory and is ours to serve; it was called webui before 2026.
   managed.push(flags.has("--no-ui") ? ["--no-ui"] : ["--no-webui"]);
   managed.push(["-ngl", useGpu ? "99" : "0"]);
+  if (!request.extraArgs.some((word) => word.startsWith("--threads-http"))) managed.push(["--threads-http", String(HTTP_THREADS)]);
   const kept = managed.filter(([flag]) => flag !== undefined && (flags.size === 0 || flags.has(flag)));
   checkExtraArguments(request.extraArgs, { managed: kept.map(([flag]) => flag ?? ""), flags });
   return [...kept.flat(), ...request.extraArgs];

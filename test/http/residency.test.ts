@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { TINY_SENTENCE } from "../../src/model/tiny/index.ts";
+import {
+  createWorkspace,
+  describeWithEachEngine,
+  isAlive,
+  makeMisbehavingEngine,
+  makeModels,
+  rejection,
+  startLemonade,
+  type Lemonade,
+  type MisbehavingEngine,
+  type Workspace,
+} from "../fixtures/index.ts";
+
+const HELLO = [{ role: "user" as const, content: "hi" }];
+
+describeWithEachEngine("several models", (engine) => {
+  let workspace: Workspace;
+  let server: Lemonade;
+  beforeAll(async () => {
+    workspace = await createWorkspace();
+    const models = await makeModels(join(workspace.folder, "models"), ["plain", "other"]);
+    server = await startLemonade({ engine, workspace, flags: [...models.flags, "--max-loaded-models", "2"] });
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await workspace[Symbol.asyncDispose]();
+  });
+  const ask = async (model: string) => {
+    const { choices } = await server.openai.chat.completions.create({ model, messages: HELLO, temperature: 0 });
+    expect(choices[0]?.message.content).toBe(TINY_SENTENCE);
+  };
+  const loaded = async () => (await server.models()).map(({ model_name }) => model_name);
+
+  test("two of them answer at the same time, each on its own engine", async () => {
+    await Promise.all([ask("plain"), ask("other"), ask("plain"), ask("other")]);
+    const pids = (await server.models()).map(({ pid }) => pid);
+    expect(new Set(pids).size).toBe(2);
+  });
+
+  test("the least recently used one goes when a third one comes", async () => {
+    await ask("plain");
+    await ask("other");
+    await ask("plain");
+    const { pid } = await server.model("other");
+    await ask("tiny");
+    expect(await loaded()).toEqual(["tiny", "plain"]);
+    expect(await isAlive(pid)).toBe(false);
+    await ask("other");
+    expect(await loaded()).toEqual(["other", "tiny"]);
+  });
+
+  test("a model of another kind takes no place", async () => {
+    await ask("plain");
+    await ask("other");
+    const pids = (await server.models()).map(({ pid }) => pid);
+    await server.openai.embeddings.create({ model: "tiny-embedding", input: "hi" });
+    expect(await loaded()).toEqual(["tiny-embedding", "other", "plain"]);
+    expect((await server.models()).map(({ type }) => type)).toEqual(["embedding", "text", "text"]);
+    expect((await server.models()).slice(1).map(({ pid }) => pid)).toEqual(pids);
+  });
+
+  test("loads of two models side by side both succeed", async () => {
+    await server.post("/api/v1/unload", {});
+    const answers = await Promise.all(["plain", "other"].map(async (model_name) => await server.post("/api/v1/load", { model_name })));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(await loaded()).toContainAllValues(["plain", "other"]);
+  });
+
+  test("many requests that wait for one model start one engine", async () => {
+    await server.post("/api/v1/unload", {});
+    const before = server.log().length;
+    await Promise.all(Array.from({ length: 20 }, async () => await ask("plain")));
+    expect(
+      server
+        .log()
+        .slice(before)
+        .match(/loading plain/g),
+    ).toHaveLength(1);
+    expect(await server.models()).toHaveLength(1);
+  });
+});
+
+describe("a busy model", () => {
+  let workspace: Workspace;
+  let engine: MisbehavingEngine;
+  let server: Lemonade;
+  beforeAll(async () => {
+    workspace = await createWorkspace();
+    const models = await makeModels(join(workspace.folder, "models"), ["plain", "other"]);
+    engine = await makeMisbehavingEngine(workspace, (gatePath) => [
+      { answers: [{ kind: "stream", gate: gatePath("first") }, { kind: "echo" }] },
+      {},
+      { answers: [{ kind: "stream", gate: gatePath("second") }, { kind: "echo" }] },
+      {},
+    ]);
+    server = await startLemonade({ workspace, flags: [...engine.flags, ...models.flags], env: engine.env });
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await workspace[Symbol.asyncDispose]();
+  });
+
+  test("is not evicted: the request for another one waits until it is idle", async () => {
+    const stream = await server.post("/v1/chat/completions", { model: "plain", messages: HELLO });
+    const { pid } = await server.model("plain");
+    expect(await server.model("plain")).toMatchObject({ state: "busy", in_flight: 1 });
+    const other = server.post("/v1/chat/completions", { model: "other", messages: HELLO });
+    await server.waiting(1);
+    expect((await server.models()).map((model) => model.pid)).toEqual([pid]);
+    await engine.openGate("first");
+    expect(await stream.text()).toEndWith("data: [DONE]\n\n");
+    expect((await other).status).toBe(200);
+    expect((await server.models()).map(({ model_name }) => model_name)).toEqual(["other"]);
+  });
+
+  test("keeps its place when the waiting client leaves, and the queue is empty again", async () => {
+    const stream = await server.post("/v1/chat/completions", { model: "plain", messages: HELLO });
+    const { pid } = await server.model("plain");
+    const client = new AbortController();
+    const other = server.post("/v1/chat/completions", { model: "other", messages: HELLO }, { signal: client.signal });
+    await server.waiting(1);
+    client.abort();
+    await rejection(other);
+    await server.waiting(0);
+    await engine.openGate("second");
+    await stream.text();
+    expect((await server.models()).map((model) => model.pid)).toEqual([pid]);
+  });
+});
