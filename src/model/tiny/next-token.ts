@@ -52,8 +52,8 @@ function choicesByToken(vocabulary: Vocabulary, speech: Speech): ReadonlyMap<num
   // Text that looks like JSON is not answered but closed.
   set("{", ["}"]);
   set("[", ["]"]);
-  // A string that a grammar wants longer is filled with letters, and numbers stay numbers.
-  for (const character of CLOSE_THEN_WRITE.filter((text) => /^[a-z]$/.test(text))) {
+  // A string that a grammar wants longer is filled with letters.
+  for (const character of "abcdefghijklmnopqrstuvwxyz") {
     set(character, [SENTENCE_ON_NEW_LINE], [END_OF_TURN], ['"'], ["a"]);
   }
   set('"', [END_OF_TURN], ['"'], ["a"]);
