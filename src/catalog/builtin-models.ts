@@ -1,43 +1,38 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelFiles, ModelId } from "../model/index.ts";
+import type { TinyOptions } from "../model/tiny/index.ts";
 import { writeFileAtomic } from "../platform/index.ts";
 import type { CatalogEntry } from "./catalog-entry.ts";
 
 interface BuiltinModel {
   readonly entry: CatalogEntry;
-  /** Left out of lists: it serves tests and people who know of it. */
-  readonly isHidden: boolean;
-  readonly build: () => Promise<Uint8Array>;
+  readonly options: TinyOptions;
 }
 
-// The builder is loaded on first use: a server that serves other models never pays for it.
-const BUILTIN_MODELS: readonly BuiltinModel[] = [
-  {
-    entry: builtinEntry("tiny", []),
-    isHidden: false,
-    build: async () => (await import("../model/tiny/index.ts")).buildTinyModel(),
-  },
-  {
-    entry: builtinEntry("tiny-embedding", ["embeddings"]),
-    isHidden: true,
-    build: async () => (await import("../model/tiny/index.ts")).buildTinyModel({ name: "tiny-embedding" }),
-  },
-];
-
-function builtinEntry(name: string, labels: readonly string[]): CatalogEntry {
-  return {
+const builtin = (name: string, labels: readonly string[], options: TinyOptions): BuiltinModel => ({
+  entry: {
     id: name as ModelId,
     checkpoint: name,
     recipe: "llamacpp",
     labels,
     source: "builtin",
-    suggested: labels.length === 0,
+    suggested: name === "tiny",
     // It needs no network: our own code makes it on first use.
     isDownloaded: true,
     isRunnable: true,
-  };
-}
+  },
+  options: { name, ...options },
+});
+
+/** The first is for newcomers; its variants serve tests and people who know of them, and are left out of lists. */
+const BUILTIN_MODELS: readonly BuiltinModel[] = [
+  builtin("tiny", [], {}),
+  builtin("tiny-endless", [], { endless: true }),
+  builtin("tiny-reasoning", ["reasoning"], { reasoning: true }),
+  builtin("tiny-embedding", ["embeddings"], { embedding: true }),
+  builtin("tiny-reranking", ["reranking"], { reranking: true }),
+];
 
 /** The models that our own code makes, written into the cache folder when first needed. */
 export class BuiltinModels {
@@ -53,7 +48,7 @@ export class BuiltinModels {
   }
 
   isHidden({ id, source }: CatalogEntry): boolean {
-    return source === "builtin" && BUILTIN_MODELS.some((model) => model.entry.id === id && model.isHidden);
+    return source === "builtin" && id !== BUILTIN_MODELS[0]?.entry.id;
   }
 
   find(id: string): CatalogEntry | undefined {
@@ -74,9 +69,11 @@ export class BuiltinModels {
     }
   }
 
-  async #write({ entry, build }: BuiltinModel): Promise<ModelFiles> {
+  async #write({ entry, options }: BuiltinModel): Promise<ModelFiles> {
     const path = join(this.#folder, `${entry.id}.gguf`);
-    const bytes = await build();
+    // The builder is loaded on first use: a server of other models never pays for it.
+    const { buildTinyModel } = await import("../model/tiny/index.ts");
+    const bytes = buildTinyModel(options);
     // Compared, not just found: an older version of this program may have written another model under the name. An equal file is
     // left alone, because a running engine may have it mapped.
     const present = await readFile(path).catch(() => undefined);

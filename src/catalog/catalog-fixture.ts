@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { flattenImage, writeGguf, type GgufValue } from "../model/gguf/index.ts";
 import { blobPath, refPath, snapshotPath } from "../model/index.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
-import { createCatalog } from "./disk-catalog.ts";
+import { createCatalog } from "./create-catalog.ts";
 
 /** What a file of a test holds: GGUF content by its metadata, or any other text or bytes. */
 export type FileContent = Readonly<Record<string, GgufValue>> | string | Uint8Array;

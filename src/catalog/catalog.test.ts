@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry } from "../model/index.ts";
-import type { Catalog } from "./index.ts";
+import type { Catalog, ListOptions } from "./index.ts";
 import { createCatalogFixture, ggufBytes, type CatalogFixture } from "./catalog-fixture.ts";
 
 const REGISTRY = {
@@ -50,16 +50,11 @@ test("a registry is read from a file too, and one bad entry leaves the others", 
 test("lists leave out what is not here or cannot run; looking up does not", async () => {
   await using fixture = await createCatalogFixture({ registry: REGISTRY });
   expect(ids(await fixture.catalog.list())).toEqual(["tiny"]);
-  expect(ids(await fixture.catalog.list({ all: true }))).toEqual(["tiny", "tiny-embedding", "Qwen-GGUF", "Vision-GGUF"]);
-  expect(ids(await fixture.catalog.list({ all: true, unsupported: true }))).toEqual([
-    "tiny",
-    "tiny-embedding",
-    "Qwen-GGUF",
-    "Vision-GGUF",
-    "Llama-FLM",
-    "Qwen-CPU",
-    "Elsewhere-GGUF",
-  ]);
+  const registered = async (options: ListOptions): Promise<string[]> =>
+    ids((await fixture.catalog.list(options)).filter((entry) => entry.source === "registry"));
+  expect(await registered({ all: true })).toEqual(["Qwen-GGUF", "Vision-GGUF"]);
+  const everything = ["Qwen-GGUF", "Vision-GGUF", "Llama-FLM", "Qwen-CPU", "Elsewhere-GGUF"];
+  expect(await registered({ all: true, unsupported: true })).toEqual(everything);
   expect(await fixture.catalog.find("Qwen-CPU")).toMatchObject({ isRunnable: false, isDownloaded: false });
 });
 
@@ -171,16 +166,32 @@ test("a mistyped name gets suggestions", async () => {
   expect(await fixture.catalog.suggest("qwen-gguf")).toContain("Qwen-GGUF");
 });
 
-test("the built-in models are made on first use, once, and the hidden one is found but not listed", async () => {
+test("the built-in models are made on first use, and all but the first are found without being listed", async () => {
   await using fixture = await createCatalogFixture();
   expect(ids(await fixture.catalog.list())).toEqual(["tiny"]);
-  for (const name of ["tiny", "tiny-embedding"]) {
+  const variants = {
+    tiny: [],
+    "tiny-endless": [],
+    "tiny-reasoning": ["reasoning"],
+    "tiny-embedding": ["embeddings"],
+    "tiny-reranking": ["reranking"],
+  };
+  for (const [name, labels] of Object.entries(variants)) {
     const entry = await known(fixture.catalog, name);
+    expect(entry.labels).toEqual(labels);
     const [files, again] = await Promise.all([fixture.catalog.locate(entry), fixture.catalog.locate(entry)]);
     expect(files).toEqual({ model: join(fixture.cacheDir, "models", `${name}.gguf`) });
     expect(again).toEqual(files);
-    expect((await readFile(files?.model ?? "")).subarray(0, 4).toString()).toBe("GGUF");
+    expect((await fixture.catalog.inspect(entry))?.facts.name).toBe(name);
   }
+});
+
+test("a built-in model is written again when another version of the program left a different one", async () => {
+  await using fixture = await createCatalogFixture();
+  await fixture.addModels({ "../cache/models/tiny.gguf": "an older one" });
+  const entry = await known(fixture.catalog, "tiny");
+  expect((await fixture.catalog.inspect(entry))?.facts.name).toBe("tiny");
+  expect(await readdir(join(fixture.cacheDir, "models"))).toEqual(["tiny.gguf"]);
 });
 
 async function pulled(fixture: CatalogFixture): Promise<ModelEntry> {

@@ -34,11 +34,8 @@ interface ListInputs {
 
 const NO_TAGS: ReadonlySet<string> = new Set();
 
-export function createCatalog(options: CatalogOptions): Catalog {
-  return new DiskCatalog(options);
-}
-
-class DiskCatalog implements Catalog {
+/** Everything that a catalog does. Loaded by `createCatalog` at the first question. */
+export class DiskCatalog implements Catalog {
   readonly #options: CatalogOptions;
   readonly #builtin: BuiltinModels;
   readonly #modelsDirs: ModelsDirs;
@@ -119,14 +116,15 @@ class DiskCatalog implements Catalog {
   async find(id: string): Promise<CatalogEntry | undefined> {
     const path = pathOfId(id);
     if (path !== undefined) return (await findPathModel(path))?.entry;
-    const inFolder = await this.#modelsDirs.find(id);
-    if (inFolder) return inFolder.entry;
-    const builtin = this.#builtin.find(id);
-    if (builtin) return builtin;
+    // Side by side: each of them waits for the disk, and this runs before every request.
+    const [inFolder, named] = await Promise.all([this.#modelsDirs.find(id), this.#builtin.find(id) ?? this.#findNamed(id)]);
+    return inFolder?.entry ?? named;
+  }
+
+  async #findNamed(id: string): Promise<CatalogEntry | undefined> {
     const registry = await this.#loadRegistry();
     const registered = registry.byId.get(id) ?? (id.startsWith(USER_PREFIX) ? (await this.#user.load()).get(id) : undefined);
-    if (registered) return await this.#describe(registered);
-    return await this.#findCheckpoint(id, registry);
+    return registered ? await this.#describe(registered) : await this.#findCheckpoint(id, registry);
   }
 
   async #findCheckpoint(id: string, registry: Registry): Promise<CatalogEntry | undefined> {
@@ -217,7 +215,13 @@ class DiskCatalog implements Catalog {
 
   async #loadRegistry(): Promise<Registry> {
     this.#registry ??= loadRegistry(this.#options.registryFile);
-    return await this.#registry;
+    try {
+      return await this.#registry;
+    } catch (error) {
+      // A file that was named wrongly may be right the next time.
+      this.#registry = undefined;
+      throw error;
+    }
   }
 
   // Nothing is held open: folders are looked at, not watched.

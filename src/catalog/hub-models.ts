@@ -16,6 +16,9 @@ import type { FoundModel } from "./catalog-entry.ts";
 import type { CachedRepository, CachedSnapshot, HubCache } from "./hub-cache.ts";
 import { readKindLabels } from "./read-gguf.ts";
 
+/** Describing reads the beginnings of files: thousands at once would exhaust the file handles. */
+const DESCRIBED_AT_ONCE = 64;
+
 /** The files of a model in the cache. */
 export interface CachedFiles {
   readonly snapshot: CachedSnapshot;
@@ -51,8 +54,10 @@ export class HubModels {
   /** Every model in the cache. */
   async list(repositories: readonly CachedRepository[]): Promise<readonly FoundModel[]> {
     const found: FoundModel[] = [];
-    // In turn, because each of them may read the beginnings of files: thousands at once would exhaust the file handles.
-    for (const repository of repositories) found.push(...(await this.describe(repository)));
+    for (let at = 0; at < repositories.length; at += DESCRIBED_AT_ONCE) {
+      const batch = repositories.slice(at, at + DESCRIBED_AT_ONCE).map(async (repository) => await this.describe(repository));
+      for (const models of await Promise.all(batch)) found.push(...models);
+    }
     return found;
   }
 
