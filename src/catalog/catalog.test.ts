@@ -168,7 +168,7 @@ test("a mistyped name gets suggestions", async () => {
 
 test("the built-in models are made on first use, and all but the first are found without being listed", async () => {
   await using fixture = await createCatalogFixture();
-  expect(ids(await fixture.catalog.list())).toEqual(["tiny"]);
+  expect(ids(await fixture.catalog.list({ all: true }))).toEqual(["tiny"]);
   const variants = {
     tiny: [],
     "tiny-endless": [],

@@ -20,9 +20,9 @@ export interface CatalogOptions {
 }
 
 export interface ListOptions {
-  /** Also the models that are not on this disk, and those left out of lists because they serve tests. */
+  /** Also the models that are not on this disk. */
   readonly all?: boolean | undefined;
-  /** Also the models that no backend of this machine runs. */
+  /** Also the models that no backend of this machine runs, and the variants of the built-in one that serve tests. */
   readonly unsupported?: boolean | undefined;
 }
 

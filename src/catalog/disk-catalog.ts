@@ -61,7 +61,7 @@ export class DiskCatalog implements Catalog {
 
   async list({ all = false, unsupported = false }: ListOptions = {}): Promise<readonly CatalogEntry[]> {
     const entries = await this.#everything();
-    return entries.filter((entry) => (all || (entry.isDownloaded && !this.#builtin.isHidden(entry))) && (unsupported || entry.isRunnable));
+    return entries.filter((entry) => (all || entry.isDownloaded) && (unsupported || (entry.isRunnable && !this.#builtin.isHidden(entry))));
   }
 
   async #everything(): Promise<readonly CatalogEntry[]> {
