@@ -1,4 +1,5 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { killOnExit } from "./kill-on-exit.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import type { ProcessRecords } from "./process-records.ts";
 import { killGroup } from "./signal-group.ts";
@@ -38,7 +39,8 @@ const CLOSE_PIPES_MS = 500;
 
 /**
  * One child process in its own group. Its standard input stays open for its whole life: engines end when it closes, so none outlives
- * a killed parent. Its output is always drained and the last lines are kept.
+ * a killed parent; where this process ends in an orderly way the group is killed at once. Its output is always drained and the last
+ * lines are kept.
  */
 export class SupervisedChild implements AsyncDisposable {
   readonly pid: number;
@@ -67,6 +69,7 @@ export class SupervisedChild implements AsyncDisposable {
       detached: process.platform !== "win32", // A group of its own, so that a signal reaches what the child forks.
       windowsHide: true,
     });
+    if (child.pid !== undefined) child.once("exit", killOnExit(child.pid));
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", reject);
@@ -95,6 +98,11 @@ export class SupervisedChild implements AsyncDisposable {
   stop(steps: StopSteps = {}): Promise<ExitInfo> {
     this.#stopping ??= this.#stop(steps);
     return this.#stopping;
+  }
+
+  /** Kills the whole group at once, also while `stop` still waits; `exited` tells when it is gone. */
+  kill(): void {
+    if (this.#exit === undefined) killGroup(this.pid, "SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
