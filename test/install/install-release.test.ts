@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { InstallProgress } from "../../src/backends/install/index.ts";
 import {
   installLlamaCppRelease,
+  listInstalledLlamaCpp,
+  readEnvFile,
   readReleaseTable,
   uninstallLlamaCpp,
   type InstallReleaseOptions,
@@ -239,10 +241,15 @@ describe.skipIf(process.platform === "win32")("installing a published build", ()
     await place.publish();
     await place.install();
     const binDir = join(place.root, "bin");
+    expect(await listInstalledLlamaCpp(binDir)).toEqual([
+      { variant: "cpu", tag: PINNED, executable: join(binDir, "llamacpp", "cpu", "llama-server") },
+    ]);
     expect(await uninstallLlamaCpp(binDir, "cpu")).toBe(true);
     expect(await uninstallLlamaCpp(binDir, "cpu")).toBe(false);
     expect(await uninstallLlamaCpp(binDir, "../../root")).toBe(false);
     expect(await readdir(join(binDir, "llamacpp"))).toEqual([]);
+    expect(await listInstalledLlamaCpp(binDir)).toEqual([]);
+    expect(await listInstalledLlamaCpp(join(place.root, "nowhere"))).toEqual([]);
   });
 });
 
@@ -337,6 +344,7 @@ describe.skipIf(process.platform === "win32")("variants", () => {
     const result = await place.install({ variant: "rocm", facts: linux([card]) });
     expect(result.executable).toBe(join(place.folder("rocm"), "llama-server"));
     expect(await readFile(join(place.folder("rocm"), ".env"), "utf8")).toBe("HIP_VISIBLE_DEVICES=1\n");
+    expect(await readEnvFile(result.executable)).toEqual({ HIP_VISIBLE_DEVICES: "1" });
   });
 
   test.each([
