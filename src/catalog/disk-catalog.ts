@@ -145,7 +145,7 @@ export class DiskCatalog implements Catalog {
   async suggest(id: string): Promise<readonly string[]> {
     const path = pathOfId(id);
     if (path !== undefined) return (await pathsOfModelsIn(path)).slice(0, 10);
-    const known = await this.#everything();
+    const known = await this.list({ all: true });
     return closeNames(
       id,
       known.map((entry) => entry.id),
