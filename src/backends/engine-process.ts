@@ -1,9 +1,8 @@
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
-import { describeExit, pickFreePort, SupervisedChild, type ExitInfo } from "../platform/index.ts";
+import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
-import { parseStateLine, type EngineStateLine } from "./engine-protocol.ts";
+import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
-import { waitUntilHealthy } from "./wait-until-healthy.ts";
 import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
 
 /** One attempt to start an engine: another one may follow with other arguments when it fails. */
@@ -126,66 +125,30 @@ export class EngineProcess implements WrappedServer {
 
   async #startOnce(plan: LaunchPlan, { signal, onProgress }: StartOptions): Promise<SupervisedChild> {
     const { context, request, healthPath = "/health" } = this.#options;
-    const spoke = Promise.withResolvers<void>();
-    let speaksProtocol = false;
-    const onState = (line: EngineStateLine) => {
-      speaksProtocol = true;
-      if (line.state === "ready") spoke.resolve();
-      else if (line.progress !== undefined) onProgress?.(line.progress);
-    };
     context.log.debug(request.model, `starting ${plan.command} ${plan.args.join(" ")}`);
-    const child = await this.#spawn(plan, onState);
-    this.#child = child;
-    // The probe ends with whichever comes first: its answer, the state line, the end of the child, the caller's abort.
-    const probing = new AbortController();
-    const ready = Promise.race([
-      spoke.promise,
-      waitUntilHealthy(`${this.baseUrl}${healthPath}`, {
-        signal: AbortSignal.any([signal, probing.signal]),
-        isNeeded: () => !speaksProtocol,
-      }),
-      child.exited.then((exit) => {
-        throw new InstanceExitedError(request.model, { how: describeExit(exit), logTail: child.logTail() });
-      }),
-      aborted(signal, probing.signal),
-    ]);
-    try {
-      await ready;
-      return child;
-    } catch (error) {
-      await child.stop({ stepMs: 1000 });
-      if (!(error instanceof InstanceExitedError)) throw error;
-      throw explainStartFailure({ model: request.model, backend: this.backend, cause: error });
-    } finally {
-      probing.abort();
-    }
+    const engine = await this.#launch(plan, onProgress);
+    this.#child = engine.child;
+    const outcome = await untilReady(engine, { healthUrl: `${this.baseUrl}${healthPath}`, signal });
+    if (outcome.kind === "ready") return engine.child;
+    const exit = await engine.child.exited;
+    const cause = new InstanceExitedError(request.model, { how: describeExit(exit), logTail: engine.child.logTail() });
+    throw explainStartFailure({ model: request.model, backend: this.backend, cause });
   }
 
-  async #spawn(plan: LaunchPlan, onState: (line: EngineStateLine) => void): Promise<SupervisedChild> {
+  async #launch(plan: LaunchPlan, onProgress: StartOptions["onProgress"]): Promise<LaunchedEngine> {
     const { context, request } = this.#options;
     try {
-      return await SupervisedChild.spawn({
+      return await launchEngine({
         command: plan.command,
         args: plan.args,
         cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,
-        onLine: (line) => {
-          const stateLine = parseStateLine(line);
-          if (stateLine === undefined) context.log.debug(request.model, line);
-          else onState(stateLine);
-        },
+        onLine: (line) => context.log.debug(request.model, line),
+        onProgress,
       });
     } catch (error) {
       throw new RouterError("MODEL_LOAD_FAILED", `${plan.command} cannot be started: ${errorMessage(error)}`, { cause: error });
     }
   }
-}
-
-/** Rejects with the reason of the first signal once it aborts; the second one ends the listening. */
-function aborted(signal: AbortSignal, until: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: until });
-  });
 }

@@ -1,6 +1,20 @@
 import { RouterError, type InstanceExitedError } from "../errors.ts";
 
+/** Why an engine did not start, for programs and for translations. */
+export type StartFailureReason =
+  | "port_taken"
+  | "missing_library"
+  | "old_driver"
+  | "unknown_argument"
+  | "out_of_memory"
+  | "not_a_gguf"
+  | "unknown_architecture"
+  | "damaged_model"
+  | "unreadable_model"
+  | "bad_chat_template";
+
 interface Cause {
+  readonly reason: StartFailureReason;
   readonly pattern: RegExp;
   readonly sentence: string;
   readonly hint: string;
@@ -12,47 +26,61 @@ interface Cause {
  */
 const CAUSES: readonly Cause[] = [
   {
+    reason: "port_taken",
     pattern: /couldn't bind|failed to bind|address already in use|bind\(\) failed/i,
     sentence: "its port was taken",
     hint: "Try again.",
   },
   {
+    reason: "missing_library",
     pattern: /error while loading shared libraries|library not loaded|DLL.*not found|cannot open shared object file/i,
     sentence: "a shared library is missing on this machine",
     hint: "Install the library named in the log, or another build: `lemonade install llamacpp --from-source`.",
   },
   {
+    reason: "old_driver",
     pattern: /ErrorExtensionNotPresent/,
     sentence: "the GPU driver is too old for this build",
     hint: "Update it (AMD: https://www.amd.com/en/support/download/drivers.html).",
   },
   {
+    reason: "unknown_argument",
     pattern: /invalid argument|error while handling argument|unrecognized (option|argument)/i,
     sentence: "it does not know one of its arguments",
     hint: "Check --llamacpp-args against the help of the installed llama-server.",
   },
   {
+    reason: "out_of_memory",
     pattern: /out of memory|failed to allocate|unable to allocate|ErrorOutOfDeviceMemory|bad_alloc|cannot allocate memory/i,
     sentence: "there is not enough memory",
     hint: "Use a smaller --ctx-size or a smaller quantisation, or unload other models.",
   },
   {
+    reason: "not_a_gguf",
     pattern: /invalid magic|not a gguf|failed to read magic|bad magic/i,
     sentence: "the file is not a GGUF model",
     hint: "Download it again; an error page may have been saved under its name.",
   },
   {
+    reason: "unknown_architecture",
     pattern: /unknown model architecture|unknown architecture/i,
     sentence: "this build does not know the model's architecture",
     hint: "Upgrade the engine.",
   },
   {
+    reason: "damaged_model",
     pattern: /tensor '.*' data is not within the file bounds|file is corrupted|incomplete|unexpectedly reached end of file|failed to read/i,
     sentence: "the model file is damaged or incomplete",
     hint: "Download it again.",
   },
-  { pattern: /no such file|failed to open/i, sentence: "the model file cannot be opened", hint: "Check the path and its permissions." },
   {
+    reason: "unreadable_model",
+    pattern: /no such file|failed to open/i,
+    sentence: "the model file cannot be opened",
+    hint: "Check the path and its permissions.",
+  },
+  {
+    reason: "bad_chat_template",
     pattern: /chat.template/i,
     sentence: "the model's chat template is not valid for this build",
     hint: 'Name another one with --llamacpp-args "--chat-template …".',
@@ -64,13 +92,20 @@ const SHOWN_LINES = 6;
 
 /** Whether a child ended because another program had taken its port, so that a new port may help. */
 export function isPortTaken(logTail: readonly string[]): boolean {
-  return logTail.some((line) => CAUSES[0]?.pattern.test(line));
+  return findStartFailure(logTail)?.reason === "port_taken";
+}
+
+/** The likely cause in the last lines of an engine that did not start; `undefined` when they say nothing we know. */
+export function findStartFailure(
+  logTail: readonly string[],
+): { readonly reason: StartFailureReason; readonly sentence: string; readonly hint: string } | undefined {
+  return CAUSES.find(({ pattern }) => logTail.some((line) => pattern.test(line)));
 }
 
 /** Turns the end of an engine that never became ready into an error that names the likely cause and shows its last lines. */
 export function explainStartFailure(options: { model: string; backend: string; cause: InstanceExitedError }): RouterError {
   const { model, backend, cause } = options;
-  const known = CAUSES.find(({ pattern }) => cause.logTail.some((line) => pattern.test(line)));
+  const known = findStartFailure(cause.logTail);
   const lines = cause.logTail.filter((line) => / [EW] |error|fail|abort/i.test(line));
   const shown = (lines.length > 0 ? lines : cause.logTail).slice(-SHOWN_LINES);
   const reason = known === undefined ? cause.message : known.sentence;
