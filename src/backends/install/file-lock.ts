@@ -17,6 +17,8 @@ type LockContent = v.InferOutput<typeof LockContent>;
 export interface FileLockOptions {
   /** Called once when somebody else holds the lock, with a description of the holder. */
   readonly onWait?: ((holder: string) => void) | undefined;
+  /** Pause between two looks at a lock that somebody else holds, in milliseconds. Defaults to 250. */
+  readonly pollMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -24,7 +26,7 @@ export interface FileLockOptions {
  * Takes an exclusive lock, a file that names its holder, and waits while the holder lives. The lock of a dead process is taken over:
  * at once when it ran on this machine, after a minute without heartbeat otherwise. Disposing releases the lock.
  */
-export async function acquireFileLock(path: string, { onWait, signal }: FileLockOptions = {}): Promise<AsyncDisposable> {
+export async function acquireFileLock(path: string, { onWait, pollMs = POLL_MS, signal }: FileLockOptions = {}): Promise<AsyncDisposable> {
   await mkdir(dirname(path), { recursive: true });
   const machine = await machineName();
   const own: LockContent = {
@@ -47,7 +49,7 @@ export async function acquireFileLock(path: string, { onWait, signal }: FileLock
       if (!hasToldWait) onWait?.(found.content === undefined ? "another process" : `process ${found.content.pid}`);
       hasToldWait = true;
     }
-    await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+    await sleep(pollMs, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
       throw signal?.aborted === true ? signal.reason : error;
     });
   }

@@ -2,7 +2,8 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 
-const EXECUTABLE = process.platform === "win32" ? "llama-server.exe" : "llama-server";
+/** The file name of the program on this system. */
+export const EXECUTABLE: string = process.platform === "win32" ? "llama-server.exe" : "llama-server";
 
 export interface LlamaCppExecutable {
   readonly path: string;
@@ -48,7 +49,8 @@ export async function findInFolder(folder: string): Promise<string | undefined> 
   return undefined;
 }
 
-async function isExecutable(path: string): Promise<boolean> {
+/** Whether this user may execute the file at a path. */
+export async function isExecutable(path: string): Promise<boolean> {
   return await access(path, constants.X_OK).then(
     () => true,
     () => false,

@@ -1,7 +1,7 @@
-import { dirname } from "node:path";
 import { RouterError } from "../../errors.ts";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess, type LaunchPlan } from "../engine-process.ts";
+import { engineEnvironment } from "./engine-environment.ts";
 import { findExecutable, type LlamaCppExecutable } from "./find-executable.ts";
 import { launchArguments } from "./launch-arguments.ts";
 import { probeBuild } from "./probe-build.ts";
@@ -58,19 +58,6 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
       });
     },
   };
-}
-
-/**
- * The libraries beside the executable are found first, and the child speaks the protocol of llama.cpp's router mode: it reports its
- * state on its output and ends when its standard input closes. Any value of that variable switches it on.
- */
-function engineEnvironment(found: LlamaCppExecutable, env: BackendContext["env"]): Record<string, string> {
-  const result: Record<string, string> = { LLAMA_SERVER_ROUTER_PORT: "1" };
-  const variable = { linux: "LD_LIBRARY_PATH", darwin: "DYLD_LIBRARY_PATH" }[process.platform as string];
-  if (variable !== undefined && found.variant !== "system") {
-    result[variable] = [dirname(found.path), env[variable]].filter(Boolean).join(":");
-  }
-  return result;
 }
 
 function notInstalled({ executable, variant }: LlamaCppOptions): RouterError {
