@@ -1,0 +1,69 @@
+/**
+ * Measures the checkout against the budgets of its design: `bin/bun bench/main.ts [--only startup,latency,…] [--rounds N] [--pin]
+ * [--json] [--write-docs]`. Needs Linux, and wrk and nginx for everything but `startup`. A missed budget is a line in the table, not a failure.
+ */
+import { parseArgs } from "node:util";
+import { describeMachine, LoadWatch } from "./machine.ts";
+import { judge, renderConditions, renderTable, type Report } from "./report.ts";
+import { SCENARIOS, type Row, type Scenario } from "./result.ts";
+import { measureIdleStreams } from "./scenarios/idle-streams.ts";
+import { measureRelay } from "./scenarios/relay.ts";
+import { measureStartup } from "./scenarios/startup.ts";
+import { writeDocs } from "./write-docs.ts";
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", default: SCENARIOS.join(",") },
+    rounds: { type: "string", default: "7" },
+    pin: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    "write-docs": { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const chosen = values.only.split(",");
+const unknown = chosen.filter((name) => !SCENARIOS.includes(name as Scenario));
+if (process.platform !== "linux" || unknown.length > 0 || !(rounds >= 1)) {
+  console.error(`This runs on Linux and knows --only ${SCENARIOS.join(",")} --rounds N --pin --json --write-docs`);
+  process.exit(2);
+}
+
+// Ends what was started: children go with an orderly exit.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
+const load = new LoadWatch();
+const rows: Row[] = [];
+const versions = { nginx: versionOf(["nginx", "-v"]), wrk: versionOf(["wrk", "-v"]) };
+const missing = Object.entries(versions).filter(([, version]) => version === undefined);
+if (missing.length > 0 && chosen.some((name) => name !== "startup")) {
+  console.error(`Missing: ${missing.map(([name]) => name).join(", ")}. On Debian: apt-get install --no-install-recommends wrk nginx-light`);
+  process.exit(2);
+}
+
+const isWanted = (scenario: Scenario) => chosen.includes(scenario);
+if (isWanted("startup")) rows.push(...(await measureStartup({ runs: rounds, load })));
+if (isWanted("idle-streams")) rows.push(...(await measureIdleStreams({ runs: rounds, load })));
+const relayed = (["latency", "throughput", "events"] as const).filter(isWanted);
+if (relayed.length > 0) rows.push(...(await measureRelay({ only: relayed, rounds, load, pin: values.pin })));
+
+const report: Report = {
+  machine: describeMachine(Object.fromEntries(Object.entries(versions).map(([name, version]) => [name, version ?? "not installed"]))),
+  commit: outputOf(["git", "-C", import.meta.dir, "describe", "--always", "--dirty"]).trim(),
+  date: new Date().toISOString().slice(0, 10),
+  rounds,
+  placement: values.pin ? "The generator and the mock share core 0, the relays have the others." : "Nothing is pinned to a core.",
+  ...load.report(),
+  rows,
+};
+if (values.json) console.log(JSON.stringify({ ...report, rows: rows.map((row) => ({ ...row, verdict: judge(row) })) }, undefined, 2));
+else console.log(`${renderConditions(report)}\n\n${renderTable(rows)}`);
+if (values["write-docs"]) console.error(`wrote ${await writeDocs(report)}`);
+
+function versionOf(words: readonly [string, ...string[]]): string | undefined {
+  return Bun.which(words[0]) === null ? undefined : /\d+\.\d+\.\d+/.exec(outputOf(words))?.[0];
+}
+
+function outputOf(words: readonly string[]): string {
+  const { stdout, stderr } = Bun.spawnSync([...words]);
+  return stdout.toString() + stderr.toString();
+}
