@@ -34,13 +34,13 @@ export interface FileOptions {
 export interface DownloaderOptions {
   readonly client: HubClient;
   readonly clock?: Clock | undefined;
-  /** Connections, and parts in memory, over all downloads. Defaults to 4. */
+  /** Connections, and parts in memory, over all downloads. Defaults to 3. */
   readonly connections?: number | undefined;
   /** Bytes that may still be written to a folder. Defaults to asking the file system. */
   readonly freeBytesOf?: ((folder: string) => Promise<number>) | undefined;
 }
 
-const CONNECTIONS = 4;
+const CONNECTIONS = 3;
 /** How often a file that does not match its description is begun anew from the hub's answer on. */
 const MAX_DESCRIPTIONS = 3;
 

@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
-import { freeBytes, PartSizer } from "./part-size.ts";
+import { freeBytes } from "./free-bytes.ts";
+import { Pace, type PartPace } from "./pace.ts";
 import type { PartSlots } from "./part-slots.ts";
 import { retrying } from "./retry.ts";
 
@@ -40,23 +41,24 @@ export async function fetchInOrder(options: InOrderOptions): Promise<void> {
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const parts: Part[] = [];
   const running = new Set<Promise<void>>();
-  const sizer = new PartSizer(options.clock);
+  const pace = new Pace(options.clock);
   let failure: { readonly error: unknown } | undefined;
   const fail = (error: unknown): void => {
     failure ??= { error };
     stop.abort(error);
   };
   for (let start = options.startByte; start < options.endByte && !stop.signal.aborted;) {
+    if (!pace.isParallel) await oneAtATime(running, pace, options.clock);
     const release = await options.slots.acquire(signal).catch(fail);
     if (!release) break;
-    const end = Math.min(options.endByte, start + sizer.nextBytes);
+    const end = Math.min(options.endByte, start + pace.nextBytes);
     const state = { received: 0, buffer: undefined, buffered: 0, flushed: 0, isHead: parts.length === 0, isDone: false };
     const part: Part = { start, end, ...state, release };
     parts.push(part);
-    const measure = sizer.start();
-    const task = fetchPart(part, options, signal)
+    const partPace = pace.startPart();
+    const task = fetchPart(part, partPace, options, signal)
       .then(() => {
-        measure(end - part.start);
+        partPace.finished(end - part.start);
         part.isDone = true;
         // Otherwise whoever appends what this part has collected sees that it is done, and goes on.
         return part.isHead ? advance(parts, options) : undefined;
@@ -75,12 +77,25 @@ export async function fetchInOrder(options: InOrderOptions): Promise<void> {
   if (failure) throw failure.error;
 }
 
-async function fetchPart(part: Part, options: InOrderOptions, signal: AbortSignal): Promise<void> {
+/** Waits for the lone part that is under way, but only for so long: then it is too slow to stay alone. */
+async function oneAtATime(running: ReadonlySet<Promise<void>>, pace: Pace, clock: Clock): Promise<void> {
+  if (running.size === 0) return;
+  const isThrough = new AbortController();
+  const patience = clock.sleep(pace.patienceMs, isThrough.signal).then(
+    () => pace.goParallel(),
+    () => {},
+  );
+  await Promise.race([Promise.all(running), patience]);
+  isThrough.abort();
+}
+
+async function fetchPart(part: Part, pace: PartPace, options: InOrderOptions, signal: AbortSignal): Promise<void> {
   let before = 0;
   await retrying(
     async () => {
       before = part.received;
       for await (const chunk of options.open(part.start + part.received, part.end, signal)) {
+        pace.arrived();
         const bytes = chunk.length;
         if (part.isHead) {
           await options.append(chunk, true);
@@ -93,6 +108,7 @@ async function fetchPart(part: Part, options: InOrderOptions, signal: AbortSigna
         // Only now: a chunk that could not be appended must be fetched again.
         part.received += bytes;
         options.onReceived(bytes);
+        pace.handled();
       }
     },
     { clock: options.clock, signal, hasProgressed: () => part.received > before },

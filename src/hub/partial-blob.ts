@@ -3,7 +3,7 @@ import { open, unlink, type FileHandle } from "node:fs/promises";
 import { RouterError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { ContentCheck, type ContentName } from "./content-name.ts";
-import { freeBytes } from "./part-size.ts";
+import { freeBytes } from "./free-bytes.ts";
 
 /** Writes of this size cost little per byte and do not hold up the event loop. */
 const WRITE_BYTES = 1 << 20;

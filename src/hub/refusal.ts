@@ -1,5 +1,5 @@
 import { RouterError } from "../errors.ts";
-import { retryAfterMsOf, TransientError } from "./retry.ts";
+import { rateLimitResetMsOf, retryAfterMsOf, TransientError } from "./retry.ts";
 
 /** What was asked for, for messages. */
 export interface Subject {
@@ -32,7 +32,11 @@ export function refusalError(response: Response, subject: Subject): RouterError 
     default:
   }
   if (status === 429) {
-    const options = { retryAfterMs: retryAfterMsOf(headers, Date.now()), hint: subject.hasToken ? undefined : "A token raises the limit." };
+    const retryAfterMs = retryAfterMsOf(headers, Date.now()) ?? rateLimitResetMsOf(headers);
+    const options = {
+      retryAfterMs,
+      hint: subject.hasToken ? undefined : "A token raises the limit: log in with `hf auth login` or set HF_TOKEN.",
+    };
     return new TransientError("HUB_RATE_LIMITED", `${subject.endpoint} is limiting our requests`, options);
   }
   if (status >= 500 || status === 408) {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { RouterError } from "../errors.ts";
-import { retryAfterMsOf, retryDelayMs, retrying, TransientError } from "./retry.ts";
+import { rateLimitResetMsOf, retryAfterMsOf, retryDelayMs, retrying, TransientError } from "./retry.ts";
 
 const noWait = { now: () => 0, sleep: async () => {}, random: () => 0 };
 
@@ -18,7 +18,7 @@ test("what the server asks for is waited for, and a little more, up to five minu
 test("Retry-After is read as seconds or a date, the hub's RateLimit as seconds until its reset", () => {
   expect(retryAfterMsOf(new Headers({ "retry-after": "3" }), 0)).toBe(3000);
   expect(retryAfterMsOf(new Headers({ "retry-after": "Thu, 01 Jan 1970 00:00:09 GMT" }), 4000)).toBe(5000);
-  expect(retryAfterMsOf(new Headers({ ratelimit: '"resolvers";r=0;t=42' }), 0)).toBe(42_000);
+  expect(rateLimitResetMsOf(new Headers({ ratelimit: '"resolvers";r=0;t=42' }))).toBe(42_000);
   expect(retryAfterMsOf(new Headers({ "retry-after": "soon" }), 0)).toBeUndefined();
   expect(retryAfterMsOf(new Headers(), 0)).toBeUndefined();
 });

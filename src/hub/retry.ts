@@ -31,12 +31,18 @@ export function retryDelayMs(attempt: number, retryAfterMs: number | undefined, 
   return retryAfterMs === undefined ? backOffMs * (0.5 + random / 2) : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) + random * FIRST_DELAY_MS;
 }
 
-/** Reads `Retry-After` (seconds or a date), or the seconds until the window resets in the hub's `RateLimit` header. */
+/** Reads `Retry-After`: seconds or a date. */
 export function retryAfterMsOf(headers: Headers, nowMs: number): number | undefined {
-  const text = headers.get("retry-after")?.trim() ?? /;\s*t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
+  const text = headers.get("retry-after")?.trim();
   if (!text) return undefined;
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
+}
+
+/** Reads the time until the window resets from the hub's `RateLimit` header, which every answer carries: it matters after a 429 only. */
+export function rateLimitResetMsOf(headers: Headers): number | undefined {
+  const seconds = /;\s*t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
 export interface RetryOptions {
