@@ -2,7 +2,7 @@ import { StopScanner } from "./stop-scanner.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 export interface AnswerTextOptions {
-  readonly vocabulary: Vocabulary;
+  readonly vocabulary: Pick<Vocabulary, "bytes" | "tokenize">;
   readonly stops: readonly string[];
   /** Control tokens that belong to the text, such as the tags around a tool call; the others stand for nothing. */
   readonly shownTokens: ReadonlySet<number>;
