@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, statfs } from "node:fs/promises";
+import { mkdir, rename, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RouterError } from "../errors.ts";
 import { blobPath, isCommitId, lockPath, partialBlobPath } from "../model/index.ts";
@@ -7,11 +7,10 @@ import { assertInside, entryPath, linkEntry, sizeOf, writeNoExist, type CacheEnt
 import { cacheError } from "./cache-error.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import type { ContentName } from "./content-name.ts";
-import { fetchInOrder } from "./fetch-in-order.ts";
+import { fetchBlob } from "./fetch-blob.ts";
 import { EntryNotFoundError, type FileMetadata, type HubClient } from "./hub-client.ts";
 import { PartialBlob } from "./partial-blob.ts";
 import { PartSlots } from "./part-slots.ts";
-import { RangeRefusedError, RangeSource } from "./range-source.ts";
 import { retrying } from "./retry.ts";
 
 export interface FileToDownload {
@@ -41,8 +40,6 @@ export interface DownloaderOptions {
 }
 
 const CONNECTIONS = 3;
-/** How often a file that does not match its description is begun anew from the hub's answer on. */
-const MAX_DESCRIPTIONS = 3;
 
 /** Downloads files of a hub into the cache, verified. One for the whole program: it bounds connections and memory. */
 export class Downloader {
@@ -113,44 +110,23 @@ export class Downloader {
     await linkEntry(entry, etag, { mayLink, isNewBlob: true });
   }
 
-  async #fetchBlob(blob: string, file: FileToDownload, metadata: FileMetadata, options: FileOptions): Promise<void> {
-    const { sizeBytes } = metadata;
-    const content = metadata.content ?? file.content;
+  async #fetchBlob(blob: string, file: FileToDownload, metadata: FileMetadata, { onProgress, signal }: FileOptions): Promise<void> {
+    const { sizeBytes, etag } = metadata;
     const label = `${file.repo}/${file.path}`;
-    const signal = options.signal ?? new AbortController().signal;
-    await using partial = await PartialBlob.open(join(this.client.settings.cacheDir, partialBlobPath(file.repo, metadata.etag)), {
-      sizeBytes,
-      content,
-      clock: this.#clock,
-    });
+    const path = join(this.client.settings.cacheDir, partialBlobPath(file.repo, etag));
+    await using partial = await PartialBlob.open(path, { sizeBytes, content: metadata.content ?? file.content, clock: this.#clock });
     await this.#assertSpace(dirname(blob), sizeBytes - partial.bytes, label);
-    let received = partial.bytes;
-    let wasResumed = received > 0;
-    const onReceived = (bytes: number): void => {
-      received += bytes;
-      options.onProgress?.({ bytes: received, sizeBytes });
-    };
-    onReceived(0);
-    await partial.readPrefix(signal);
-    for (;;) {
-      await this.#fetchRest(partial, file, metadata, { label, signal, onReceived });
-      try {
-        await partial.finish(label);
-        break;
-      } catch (error) {
-        if (!(error instanceof RouterError) || error.code !== "CHECKSUM_MISMATCH") throw error;
-        if (!wasResumed) {
-          await partial.discard();
-          throw error;
-        }
-        // What was there before may be to blame: once more, from nothing.
-        wasResumed = false;
-        await partial.restart();
-        received = 0;
-      }
-    }
-    await rm(blob, { force: true });
-    await rename(partial.path, blob);
+    await fetchBlob(partial, {
+      transport: this.client.transport,
+      slots: this.#slots,
+      clock: this.#clock,
+      metadata,
+      label,
+      describe: (signal) => this.#describe(file, signal),
+      onBytes: (bytes) => onProgress?.({ bytes, sizeBytes }),
+      signal: signal ?? new AbortController().signal,
+    });
+    await rename(path, blob);
   }
 
   async #assertSpace(folder: string, neededBytes: number, label: string): Promise<void> {
@@ -159,75 +135,6 @@ export class Downloader {
     throw new RouterError("DISK_FULL", `${label} needs ${megabytes(neededBytes)} more, and ${folder} has ${megabytes(freeBytes)} free`, {
       hint: "Free some space, delete a model, or set HF_HUB_CACHE to another disk.",
     });
-  }
-
-  async #fetchRest(
-    partial: PartialBlob,
-    file: FileToDownload,
-    metadata: FileMetadata,
-    { label, signal, onReceived }: { label: string; signal: AbortSignal; onReceived: (bytes: number) => void },
-  ): Promise<void> {
-    const { transport } = this.client;
-    const refresh = (signal: AbortSignal): Promise<FileMetadata> => this.#describe(file, signal);
-    for (let descriptions = 1; ; descriptions++) {
-      const source = new RangeSource({ transport, metadata, label, refresh });
-      const startByte = partial.bytes;
-      let receivedHere = 0;
-      const count = (bytes: number): void => {
-        receivedHere += bytes;
-        onReceived(bytes);
-      };
-      try {
-        return await fetchInOrder({
-          startByte,
-          endByte: metadata.sizeBytes,
-          open: (start, end, signal) => source.open(start, end, signal),
-          append: (chunk, isOurs) => partial.append(chunk, isOurs),
-          onReceived: count,
-          slots: this.#slots,
-          clock: this.#clock,
-          signal,
-        });
-      } catch (error) {
-        if (!(error instanceof RangeRefusedError)) throw error;
-        // What was received but had not had its turn is fetched again.
-        onReceived(partial.bytes - startByte - receivedHere);
-        if (!error.hasChanged) return await this.#fetchWhole(partial, source, { signal, onReceived });
-        if (descriptions >= MAX_DESCRIPTIONS) throw error;
-        const { etag } = metadata;
-        metadata = await refresh(signal);
-        if (metadata.etag !== etag) throw error;
-      }
-    }
-  }
-
-  /** From a server that knows no ranges: one connection, from the first byte on, skipping what is here. */
-  async #fetchWhole(
-    partial: PartialBlob,
-    source: RangeSource,
-    { signal, onReceived }: { signal: AbortSignal; onReceived: (bytes: number) => void },
-  ): Promise<void> {
-    const release = await this.#slots.acquire(signal);
-    let before = 0;
-    try {
-      await retrying(
-        async () => {
-          before = partial.bytes;
-          let skip = partial.bytes;
-          for await (const chunk of source.openWhole(signal)) {
-            const news = chunk.subarray(Math.min(skip, chunk.length));
-            const bytes = news.length; // Read before the chunk is given away: it may be empty afterwards.
-            skip -= chunk.length - bytes;
-            if (bytes === 0) continue;
-            await partial.append(news, true);
-            onReceived(bytes);
-          }
-        },
-        { clock: this.#clock, signal, hasProgressed: () => partial.bytes > before },
-      );
-    } finally {
-      release();
-    }
   }
 }
 
