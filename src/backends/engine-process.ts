@@ -89,6 +89,10 @@ export class EngineProcess implements WrappedServer {
     this.#state = this.#state === "stopping" ? "stopped" : this.#state;
   }
 
+  kill(): void {
+    this.#child?.kill();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

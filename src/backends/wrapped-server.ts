@@ -46,5 +46,7 @@ export interface WrappedServer extends AsyncDisposable {
   readonly exited: Promise<ExitInfo>;
   /** Ends the process in steps; resolves when it is gone. */
   stop(): Promise<void>;
+  /** Ends the process without asking; a stop under way resolves the sooner. */
+  kill(): void;
   logTail(): readonly string[];
 }

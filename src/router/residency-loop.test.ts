@@ -23,6 +23,7 @@ function idleEngine(): WrappedServer {
     start: async () => {},
     exited: exited.promise,
     stop,
+    kill: () => exited.resolve({ code: null, signal: "SIGKILL" }),
     logTail: () => [],
     [Symbol.asyncDispose]: stop,
   };
@@ -53,6 +54,15 @@ test("a request that waits too long for a place learns which model is busy", asy
   expect(error.hint).toContain("--max-loaded-models");
   expect(loop.waitingCount).toBe(0);
   expect(loop.instances.map(({ model, inFlight }) => ({ model, inFlight }))).toEqual([{ model: lease.entry.id, inFlight: 1 }]);
+});
+
+test("an unload that shall not wait ends one that waits for a request", async () => {
+  await using loop = createLoop({ drainMs: 600_000 });
+  await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
+  const unloaded = loop.unload("busy");
+  await loop.close(0);
+  await unloaded;
+  expect(loop.instances).toEqual([]);
 });
 
 test("a full queue refuses at once", async () => {

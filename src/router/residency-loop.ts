@@ -110,6 +110,11 @@ export class ResidencyLoop implements AsyncDisposable {
     await Promise.all(instances.map(({ gone }) => gone.promise));
   }
 
+  /** Ends every engine without asking: what waits for its end, such as `close`, is over soon. */
+  kill(): void {
+    for (const { server } of this.#instances.values()) server?.kill();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(0);
   }
@@ -218,7 +223,10 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** The engine ends once no request is in flight, or after `drainMs`. */
   #stop(instance: Instance, drainMs: number): void {
-    if (instance.state === "stopping") return;
+    if (instance.state === "stopping") {
+      if (drainMs === 0) instance.onIdle?.(); // It was given time before; now it has none.
+      return;
+    }
     instance.state = "stopping";
     const stop = () => {
       clearTimeout(deadline);

@@ -58,6 +58,8 @@ export interface Router extends AsyncDisposable {
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
   readonly waitingCount: number;
+  /** Ends every engine without asking; a `close` under way resolves the sooner. */
+  kill(): void;
   /** Lets running requests finish up to a deadline, ends every engine. */
   close(options?: { drainMs?: number }): Promise<void>;
 }
@@ -180,6 +182,10 @@ class LocalRouter implements Router {
     const entry = await this.resolve(model);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
     throw notDownloaded(entry);
+  }
+
+  kill(): void {
+    this.#loop.kill();
   }
 
   async close({ drainMs = SHUTDOWN_DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {

@@ -51,8 +51,8 @@ export async function serve(flags: Flags): Promise<number> {
     await stopping.first;
     log.info("serve", "stopping: running requests may finish; interrupt again to end them now");
     const accepted = listener.stop({ force: false });
-    await Promise.race([router.close(), stopping.second]);
-    await router.close({ drainMs: 0 });
+    void stopping.second.then(() => router.kill());
+    await router.close();
     await Promise.race([accepted, listener.stop({ force: true })]);
     return EXIT.success;
   } finally {
