@@ -13,6 +13,7 @@ export const ERRORS = {
   ENDPOINT_NOT_FOUND: { status: 404, retryable: false },
   METHOD_NOT_ALLOWED: { status: 405, retryable: false },
   MODEL_NOT_FOUND: { status: 404, retryable: false },
+  WRONG_MODEL_KIND: { status: 422, retryable: false },
   QUEUE_FULL: { status: 429, retryable: true },
   QUEUE_TIMEOUT: { status: 503, retryable: true },
   MODEL_NOT_DOWNLOADED: { status: 404, retryable: false },

@@ -1,3 +1,7 @@
 export { renderError, renderErrorEvent, type ErrorBody } from "./openai/errors.ts";
 export { completeEventsLength } from "./sse.ts";
+export { SseDecoder, type ServerSentEvent } from "./sse-decoder.ts";
 export { readTimings, type AnswerTimings } from "./openai/timings.ts";
+export { echoPrompt } from "./openai/echo.ts";
+export { simpleResponses } from "./openai/simple-responses.ts";
+export type { Translation } from "./translation.ts";

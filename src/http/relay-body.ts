@@ -7,6 +7,8 @@ export interface RelayBodyOptions {
   readonly abort: (reason: unknown) => void;
   /** Whether the body is a stream of events; any other body is passed on as it comes and breaks off when the upstream fails. */
   readonly holdsEvents: boolean;
+  /** Changes whole events; may leave some out. */
+  readonly mapEvents?: ((text: string) => string) | undefined;
   /** The event that a reader gets when the upstream fails after the first byte. */
   readonly errorEvent: (error: unknown) => Promise<string>;
 }
@@ -42,7 +44,9 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
             if (complete === 0) continue;
             const piece = held === undefined ? bytes : bytes.subarray(0, complete);
             tail = tail.length === 0 ? [piece] : [tail[tail.length - 1] ?? piece, piece];
-            controller.enqueue(piece);
+            const mapped = options.mapEvents?.(new TextDecoder().decode(piece));
+            if (mapped === "") continue;
+            controller.enqueue(mapped === undefined ? piece : new TextEncoder().encode(mapped));
             return;
           }
         } catch (error) {

@@ -1,16 +1,21 @@
-import { readTimings, renderErrorEvent } from "../dialects/index.ts";
+import { readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
+import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
 import { relayBody } from "./relay-body.ts";
 
 export interface RelayRequest {
   readonly model: string;
+  /** What the model must be good for; undefined when any will do. */
+  readonly kind?: ModelKind | undefined;
   /** Path on the engine, with its query. */
   readonly path: string;
   /** The client's body, sent as it is. */
   readonly body: Uint8Array<ArrayBuffer>;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
+  /** Changes a successful answer; without one its bytes pass as they are. */
+  readonly translation?: Translation | undefined;
 }
 
 /** Response headers that speak of one connection, or that are ours to set. */
@@ -29,7 +34,7 @@ const EXIT_NOTICE_MS = 250;
  */
 export async function relay(router: Router, request: RelayRequest): Promise<Response> {
   for (let attempt = 1; ; attempt++) {
-    const lease = await router.acquire(request.model, { signal: request.signal });
+    const lease = await router.acquire(request.model, { kind: request.kind, signal: request.signal });
     try {
       return await relayOnce(router, lease, request);
     } catch (error) {
@@ -62,7 +67,8 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest): P
   if (upstream.body === null || (length !== null && Number(length) <= MAX_BUFFERED_BYTES)) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
-    return new Response(whole, { status: upstream.status, headers });
+    const translated = upstream.ok ? request.translation?.whole(new TextDecoder().decode(whole)) : undefined;
+    return new Response(translated ?? whole, { status: upstream.status, headers });
   }
   const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
   if (isEventStream) {
@@ -73,6 +79,7 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest): P
     onEnd: end,
     abort,
     holdsEvents: isEventStream,
+    mapEvents: request.translation?.events,
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;
       return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));

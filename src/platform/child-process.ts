@@ -32,6 +32,8 @@ export interface StopSteps {
   readonly stepMs?: number | undefined;
 }
 
+/** How long a child may take to follow its exit line: nobody uses it any more, and it has nothing to save. */
+const EXIT_LINE_MS = 1000;
 /** Lines of output kept per child for error messages. */
 const LOG_TAIL_LINES = 200;
 /** How long we wait for the pipes of an ended child: a grandchild may hold them open for ever. */
@@ -112,7 +114,9 @@ export class SupervisedChild implements AsyncDisposable {
   async #stop({ exitLine, stepMs = 5000 }: StopSteps): Promise<ExitInfo> {
     if (exitLine !== undefined) {
       this.writeLine(exitLine);
-      if (await this.#goneWithin(stepMs)) return await this.exited;
+      if (await this.#goneWithin(Math.min(stepMs, EXIT_LINE_MS))) return await this.exited;
+      // llama-server loses a line that comes just when it has become ready, and waits for the end of its input after SIGTERM.
+      this.#process.stdin.end();
     }
     if (this.#exit === undefined) killGroup(this.pid, "SIGTERM");
     if (!(await this.#goneWithin(stepMs))) killGroup(this.pid, "SIGKILL");

@@ -35,6 +35,13 @@ export interface ModelStatus {
   readonly notes: readonly string[];
 }
 
+export interface AcquireOptions {
+  /** Aborted when the request is given up. */
+  readonly signal: AbortSignal;
+  /** What the model must be good for; undefined when any will do. */
+  readonly kind?: ModelKind | undefined;
+}
+
 /** How long running requests may go on when the server shuts down, in milliseconds. */
 const SHUTDOWN_DRAIN_MS = 10_000;
 
@@ -46,7 +53,7 @@ export interface Router extends AsyncDisposable {
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
   resolve(model: string): Promise<CatalogEntry>;
   /** Waits until the model is loaded and hands out the right to send it one request. */
-  acquire(model: string, options: { signal: AbortSignal }): Promise<Lease>;
+  acquire(model: string, options: AcquireOptions): Promise<Lease>;
   /** Loads a model, or loads it again when it runs with other options. Resolves to its entry and whether it was there already. */
   load(
     model: string,
@@ -107,6 +114,13 @@ function notDownloaded({ id }: ModelEntry): RouterError {
   return new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${id} are not on this disk`, { hint: `Fetch them: lemonade pull ${id}` });
 }
 
+const USES: Readonly<Record<ModelKind, string>> = { text: "text generation", embedding: "embeddings", reranking: "reranking" };
+
+function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
+  const hint = wanted === "text" ? undefined : `A model serves that when it is registered with the label \`${USES[wanted]}\`.`;
+  return new RouterError("WRONG_MODEL_KIND", `${id} is a model for ${USES[kindOfLabels(labels)]}, not for ${USES[wanted]}`, { hint });
+}
+
 class LocalRouter implements Router {
   readonly catalog: Catalog;
   readonly stats = new RequestStats();
@@ -127,8 +141,10 @@ class LocalRouter implements Router {
     throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`, { hint });
   }
 
-  async acquire(model: string, { signal }: { signal: AbortSignal }): Promise<Lease> {
-    return await this.#loop.acquire(await this.#resolveForUse(model), { signal });
+  async acquire(model: string, { signal, kind }: AcquireOptions): Promise<Lease> {
+    const entry = await this.#resolveForUse(model);
+    if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
+    return await this.#loop.acquire(entry, { signal });
   }
 
   async load(

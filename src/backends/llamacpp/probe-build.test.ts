@@ -12,10 +12,8 @@ const HELP = `----- common params -----
 `;
 
 test("every spelling in the option column of the help text is a known flag, and nothing else", () => {
-  expect([...parseFlags(HELP)]).toEqual([
-    ...["-h", "--help", "--usage", "-a", "--alias", "--keep", "-kvo", "--kv-offload", "-nkvo", "--no-kv-offload"],
-    ...["-fa", "--flash-attn"],
-  ]);
+  const expected = "-h --help --usage -a --alias --keep -kvo --kv-offload -nkvo --no-kv-offload -fa --flash-attn";
+  expect([...parseFlags(HELP)]).toEqual(expected.split(" "));
 });
 
 test("the version is read from both generations of the version text", () => {

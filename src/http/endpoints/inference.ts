@@ -1,13 +1,18 @@
 import * as v from "valibot";
+import { echoPrompt, simpleResponses, type Translation } from "../../dialects/index.ts";
 import { RouterError } from "../../errors.ts";
 import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
-import { endpoint, type Answer, type Endpoint } from "../endpoint.ts";
+import { endpoint, type Answer, type Call, type Endpoint } from "../endpoint.ts";
+import { GenerationDefaults, GenerationParams } from "../generation-defaults.ts";
+import { json } from "../json.ts";
 import { relay } from "../relay.ts";
+import { below, ModelName, optional, Success } from "../schemas.ts";
 import { requireReachable } from "../security/index.ts";
-import { below, ModelName, optional } from "../schemas.ts";
 
-/** An endpoint that llama-server speaks itself: the body goes to it as it came. */
+type Fields = Readonly<Record<string, unknown>>;
+
+/** An endpoint that the engines speak themselves: the body goes to them as it came, unless something has to change. */
 interface Inference {
   readonly paths: readonly string[];
   /** Where the engine has it. */
@@ -15,9 +20,11 @@ interface Inference {
   readonly kind: ModelKind;
   readonly summary: string;
   readonly fields: v.ObjectEntries;
+  readonly translate?: ((fields: Fields, call: { model: string; request: Request }) => Translation | undefined) | undefined;
 }
 
-const isStreamed = optional(v.boolean());
+const stream = optional(v.boolean("must be true or false"));
+const Texts = v.array(v.union([v.string(), v.looseObject({})]), "must be an array");
 
 const INFERENCE: readonly Inference[] = [
   {
@@ -25,16 +32,38 @@ const INFERENCE: readonly Inference[] = [
     enginePath: "/v1/chat/completions",
     kind: "text",
     summary: "Answer a conversation",
-    fields: { messages: optional(v.array(v.looseObject({}))), stream: isStreamed },
+    fields: { messages: v.array(v.looseObject({}), "must be an array of messages"), stream },
   },
   {
     paths: below("completions"),
     enginePath: "/v1/completions",
     kind: "text",
     summary: "Continue a text",
-    fields: { stream: isStreamed },
+    fields: { prompt: v.union([v.string(), v.array(v.unknown())], "must be a text, or tokens"), stream, echo: optional(v.boolean()) },
+    translate: ({ echo, prompt }) => (echo === true && typeof prompt === "string" ? echoPrompt(prompt) : undefined),
   },
-  { paths: below("embeddings"), enginePath: "/v1/embeddings", kind: "embedding", summary: "Turn texts into vectors", fields: {} },
+  {
+    paths: below("responses"),
+    enginePath: "/v1/responses",
+    kind: "text",
+    summary: "OpenAI's Responses API; below `/api`, its stream has the three kinds of events that Lemonade's clients know",
+    fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream },
+    translate: (_fields, { model, request }) => (new URL(request.url).pathname.startsWith("/api/") ? simpleResponses(model) : undefined),
+  },
+  {
+    paths: below("embeddings"),
+    enginePath: "/v1/embeddings",
+    kind: "embedding",
+    summary: "Turn texts into vectors",
+    fields: { input: v.union([v.string(), v.array(v.unknown())], "must be a text, tokens, or an array of these") },
+  },
+  {
+    paths: [...below("reranking"), ...below("rerank"), ...below("reranker"), "/rerank", "/reranking"],
+    enginePath: "/v1/rerank",
+    kind: "reranking",
+    summary: "Order documents by their relevance to a query",
+    fields: { query: v.string("must be a text"), documents: v.optional(Texts) },
+  },
 ];
 
 const ANSWERS: Readonly<Record<number, Answer>> = {
@@ -42,22 +71,47 @@ const ANSWERS: Readonly<Record<number, Answer>> = {
 };
 
 export function inferenceEndpoints(router: Router): Endpoint[] {
-  return INFERENCE.map(({ paths, enginePath, kind, summary, fields }) =>
-    endpoint({
-      method: "POST",
-      paths,
-      scope: "infer",
-      tag: "Inference",
-      summary,
-      body: v.looseObject({ model: optional(ModelName), ...fields }),
-      answers: ANSWERS,
-      async handle({ body, bytes, signal, identity }) {
-        const model = body.model ?? defaultModel(router, kind);
-        requireReachable(model, identity);
-        return await relay(router, { model, path: enginePath, body: bytes, signal });
-      },
-    }),
-  );
+  const defaults = new GenerationDefaults();
+  return [...INFERENCE.map((inference) => inferenceEndpoint(router, { inference, defaults })), paramsEndpoint(defaults)];
+}
+
+function inferenceEndpoint(router: Router, options: { inference: Inference; defaults: GenerationDefaults }): Endpoint {
+  const { paths, enginePath, kind, summary, fields, translate } = options.inference;
+  return endpoint({
+    method: "POST",
+    paths,
+    scope: "infer",
+    tag: "Inference",
+    summary,
+    body: v.looseObject({ model: optional(ModelName), ...fields }),
+    answers: ANSWERS,
+    async handle({ body, bytes, signal, identity, request }: Call<{ model?: string | null | undefined } & Fields, undefined>) {
+      const model = body.model ?? defaultModel(router, kind);
+      requireReachable(model, identity);
+      const changed = kind === "text" ? options.defaults.applyTo(body) : undefined;
+      return await relay(router, {
+        model,
+        kind,
+        path: enginePath,
+        body: changed === undefined ? bytes : new TextEncoder().encode(JSON.stringify(changed)),
+        signal,
+        translation: translate?.(body, { model, request }),
+      });
+    },
+  });
+}
+
+function paramsEndpoint(defaults: GenerationDefaults): Endpoint {
+  return endpoint({
+    method: "POST",
+    paths: below("params"),
+    scope: "manage",
+    tag: "Inference",
+    summary: "Set generation parameters for requests that say nothing of their own, until the server ends",
+    body: GenerationParams,
+    answers: { 200: { description: "All parameters as they now are", schema: Success } },
+    handle: ({ body }) => json({ status: "success", message: "Generation parameters set successfully", params: defaults.set(body) }),
+  });
 }
 
 /** A request without a model means the one that is loaded, as in Lemonade. */
