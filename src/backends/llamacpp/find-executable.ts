@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 
 /** The file name of the program on this system. */
@@ -49,10 +49,12 @@ export async function findInFolder(folder: string): Promise<string | undefined> 
   return undefined;
 }
 
-/** Whether this user may execute the file at a path. */
+/** Whether there is a file at a path that this user may execute. */
 export async function isExecutable(path: string): Promise<boolean> {
-  return await access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile(); // A folder may be "executed", too: that means entered.
+  } catch {
+    return false;
+  }
 }

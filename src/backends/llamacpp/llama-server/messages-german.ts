@@ -1,0 +1,32 @@
+import type { MessageKey } from "./messages.ts";
+
+/** The German texts. */
+export const GERMAN: Readonly<Record<MessageKey, string>> = {
+  "server_error-server_not_ready": "Der Modell-Server startet noch. Bitte warten und erneut versuchen.",
+  "server_error-startup_error": "Der Modell-Server konnte nicht gestartet werden: {var_0}.",
+  "server_error-process_error": "Fehler im Prozess des Modell-Servers: {var_0}.",
+  "server_error-health_check_error": "Die Zustandsprüfung des Modell-Servers ist fehlgeschlagen: {var_0}.",
+  "server_error-timeout_error": "Der Modell-Server hat nicht innerhalb von {var_0, number} Sekunden geantwortet.",
+  "server_error-model_not_found": "Die Modelldatei existiert nicht: {var_0}.",
+  "server_error-upstream_status": "Der Modell-Server hat mit Status {var_0} geantwortet: {var_1}",
+  "context_error-exec_not_exists": "Das Programm für Modelle wurde nicht gefunden: {var_0}.",
+  reqwest_error: "Netzwerkfehler: {error}.",
+  "io_error-io": "Dateioperation fehlgeschlagen: {source}.",
+  "io_error-with_path": "Dateioperation für {path} fehlgeschlagen: {source}.",
+  "io_error-dir_create": "Der Ordner {path} konnte nicht angelegt werden: {source}.",
+  "io_error-file_read": "Die Datei {path} konnte nicht gelesen werden: {source}.",
+  "io_error-file_write": "Die Datei {path} konnte nicht geschrieben werden: {source}.",
+  "io_error-file_delete": "Die Datei {path} konnte nicht gelöscht werden: {source}.",
+  "builder_error-uninitialized_field": "Die Option {var_0} fehlt.",
+  "builder_error-validation_error": "Die Optionen sind ungültig: {var_0}.",
+  "start_failure-port_taken": "sein Port war belegt",
+  "start_failure-missing_library": "auf diesem Rechner fehlt eine gemeinsam genutzte Bibliothek",
+  "start_failure-old_driver": "der GPU-Treiber ist für diesen Build zu alt",
+  "start_failure-unknown_argument": "er kennt eines seiner Argumente nicht",
+  "start_failure-out_of_memory": "der Arbeitsspeicher reicht nicht aus",
+  "start_failure-not_a_gguf": "die Datei ist kein GGUF-Modell",
+  "start_failure-unknown_architecture": "dieser Build kennt die Architektur des Modells nicht",
+  "start_failure-damaged_model": "die Modelldatei ist beschädigt oder unvollständig",
+  "start_failure-unreadable_model": "die Modelldatei kann nicht geöffnet werden",
+  "start_failure-bad_chat_template": "die Chat-Vorlage des Modells ist für diesen Build ungültig",
+};
