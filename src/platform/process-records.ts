@@ -13,6 +13,10 @@ const ProcessRecord = v.object({
   command: v.string(),
 });
 
+/** The kernel takes back many gigabytes of memory in this time; one that it cannot end at all, stuck in a driver, is left to it. */
+const GONE_MS = 2000;
+const POLL_MS = 5;
+
 /**
  * Remembers on disk which children we started, so that the next start can end what a killed parent left behind, and nothing else:
  * a process counts as ours only when pid and start time both match.
@@ -49,6 +53,7 @@ export class ProcessRecords {
         if (await isSameProcess(record.parentPid, record.parentIdentity)) continue;
         if (await isSameProcess(record.pid, record.identity)) {
           killGroup(record.pid, "SIGKILL");
+          await waitUntilGone(record);
           ended.push(record.command);
         }
       }
@@ -59,6 +64,13 @@ export class ProcessRecords {
 
   #path(pid: number): string {
     return join(this.#directory, `${pid}.json`);
+  }
+}
+
+/** A killed engine holds its port and its memory for a moment more, which the next one needs. */
+async function waitUntilGone({ pid, identity }: { pid: number; identity: string }): Promise<void> {
+  for (const deadline = Date.now() + GONE_MS; Date.now() < deadline && (await isSameProcess(pid, identity));) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 

@@ -14,7 +14,9 @@ const POLL_MS = 20;
 export async function stop(): Promise<number> {
   const { runDir } = directoriesFrom(process.env);
   const server = await findServer(runDir);
+  const records = new ProcessRecords(join(runDir, "children"));
   if (server === undefined) {
+    await records.reapLeftovers(); // A killed server may have left an engine behind.
     console.log("Lemonade Server is not running\n");
     return EXIT.success;
   }
@@ -28,7 +30,7 @@ export async function stop(): Promise<number> {
         return EXIT.stopTimedOut;
       }
     }
-    await new ProcessRecords(join(runDir, "children")).reapLeftovers();
+    await records.reapLeftovers();
   } catch (error) {
     if (!(await isGone())) {
       console.log(`Error stopping Lemonade Server: ${errorMessage(error)}`);
