@@ -115,7 +115,7 @@ export class Downloader {
     const label = `${file.repo}/${file.path}`;
     const path = join(this.client.settings.cacheDir, partialBlobPath(file.repo, etag));
     await using partial = await PartialBlob.open(path, { sizeBytes, content: metadata.content ?? file.content, clock: this.#clock });
-    await this.#assertSpace(dirname(blob), sizeBytes - partial.bytes, label);
+    await this.assertSpaceFor(sizeBytes - partial.bytes, label);
     await fetchBlob(partial, {
       transport: this.client.transport,
       slots: this.#slots,
@@ -129,18 +129,28 @@ export class Downloader {
     await rename(path, blob);
   }
 
-  async #assertSpace(folder: string, neededBytes: number, label: string): Promise<void> {
-    const freeBytes = await this.#freeBytesOf(folder);
+  /** Throws `DISK_FULL` unless so many more bytes fit into the cache. */
+  async assertSpaceFor(neededBytes: number, label: string): Promise<void> {
+    const { cacheDir } = this.client.settings;
+    if (neededBytes === 0) return;
+    const freeBytes = await this.#freeBytesOf(cacheDir);
     if (freeBytes >= neededBytes) return;
-    throw new RouterError("DISK_FULL", `${label} needs ${megabytes(neededBytes)} more, and ${folder} has ${megabytes(freeBytes)} free`, {
+    throw new RouterError("DISK_FULL", `${label} needs ${megabytes(neededBytes)} more, and ${cacheDir} has ${megabytes(freeBytes)} free`, {
       hint: "Free some space, delete a model, or set HF_HUB_CACHE to another disk.",
     });
   }
 }
 
+/** What an ordinary user may still write; of the nearest folder above when this one is not there yet. */
 async function freeBytesOnDisk(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    const above = dirname(folder);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === folder) throw error;
+    return await freeBytesOnDisk(above);
+  }
 }
 
 function megabytes(bytes: number): string {

@@ -136,7 +136,7 @@ export class PartialBlob implements AsyncDisposable {
     await this.#file.close();
   }
 
-  /** Writes what is pending, for the next attempt. */
+  /** Writes what is pending, for the next attempt; leaves no empty file. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return;
     try {
@@ -146,6 +146,7 @@ export class PartialBlob implements AsyncDisposable {
     } finally {
       await this.close();
     }
+    if (this.#writtenBytes === 0) await unlink(this.path).catch(() => {});
   }
 }
 
