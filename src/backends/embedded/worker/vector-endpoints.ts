@@ -51,17 +51,19 @@ function engineFor({ embeddings, arguments: { mode } }: LoadedModel, wanted: "em
 
 type Input = string | readonly (string | number)[];
 
-/** A text, tokens, or a list of these. */
+/** A text, tokens, a mix of both, or a list of such inputs. */
 function inputsOf(input: unknown): readonly Input[] {
   if (input === undefined || input === null) throw invalidRequest('"input" or "content" must be provided');
   if (typeof input === "string") return [input];
   if (!Array.isArray(input) || input.length === 0) throw invalidRequest('"input" must not be empty');
-  if (input.every((part) => typeof part === "number")) return [input];
-  return input.map((one: unknown) => {
-    if (typeof one === "string") return one;
-    if (Array.isArray(one) && one.every((part) => typeof part === "string" || Number.isInteger(part))) return one;
-    throw invalidRequest('"input" must be a string, a list of tokens, or a list of these');
-  });
+  // As in llama-server, a number makes the list one input, whatever stands beside it.
+  if (input.some((part) => typeof part === "number")) return [checkedParts(input)];
+  return input.map((one: unknown) => (typeof one === "string" ? one : checkedParts(one)));
+}
+
+function checkedParts(parts: unknown): readonly (string | number)[] {
+  if (Array.isArray(parts) && parts.every((part) => typeof part === "string" || Number.isInteger(part))) return parts;
+  throw invalidRequest('"input" must be a string, a list of tokens, or a list of these');
 }
 
 function tokensOf({ vocabulary }: LoadedModel, input: Input): readonly number[] {
