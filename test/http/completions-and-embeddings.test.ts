@@ -58,12 +58,12 @@ describeWithEachEngine("completions and embeddings", (engine) => {
     expect(usage.prompt_tokens).toBeGreaterThan(2);
   });
 
-  test("tokens are one input, and a mixed list is several", async () => {
+  test("tokens are one input, alone and mixed with text", async () => {
     const tokens = await server.openai.embeddings.create({ model: "tiny-embedding", input: [104, 105, 106], encoding_format: "float" });
     expect(tokens.data).toHaveLength(1);
     const response = await server.post("/v1/embeddings", { model: "tiny-embedding", input: [104, "hi", 105, "ho"] });
     const { data } = (await response.json()) as { data: { embedding: number[] }[] };
-    expect(data.length).toBeGreaterThan(0);
+    expect(data).toHaveLength(1);
     expect(data[0]?.embedding.length).toBeGreaterThan(1);
   });
 });

@@ -44,11 +44,11 @@ describe("what reaches the engine", () => {
   });
 
   test.each([
-    ["/v1/completions", "/v1/completions"],
-    ["/api/v0/embeddings", "/v1/embeddings"],
-  ])("%s goes to %s", async (from, to) => {
+    ["/v1/completions", "/v1/completions", "tiny"],
+    ["/api/v0/embeddings", "/v1/embeddings", "tiny-embedding"],
+  ])("%s goes to %s", async (from, to, model) => {
     await using running = await serveOn([{}]);
-    expect((await echo(await running.server.post(from, { ...REQUEST, input: "x", prompt: "x" }))).path).toBe(to);
+    expect((await echo(await running.server.post(from, { model, input: "x", prompt: "x" }))).path).toBe(to);
   });
 
   test("a body of 20 MB arrives whole, and so does the answer", async () => {
