@@ -96,10 +96,10 @@ export class Downloader {
     const { cacheDir, repo } = entry;
     const { etag, sizeBytes } = metadata;
     const blob = join(cacheDir, blobPath(repo, etag));
-    await mkdir(dirname(blob), { recursive: true });
-    await assertInside(cacheDir, dirname(blob));
     const lock = { clock: this.#clock, signal: options.signal, onWaiting: options.onWaiting };
     await using _lock = await acquireBlobLock(join(cacheDir, lockPath(repo, etag)), lock);
+    await mkdir(dirname(blob), { recursive: true });
+    await assertInside(cacheDir, dirname(blob));
     const { mayLink } = this.client.settings;
     // Another snapshot may have the same content, and whoever held the lock may have brought it.
     if ((await sizeOf(blob)) === sizeBytes) {
