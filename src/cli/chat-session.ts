@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { errorMessage } from "../errors.ts";
-import type { ChatMessage, ServerClient } from "./server-client.ts";
+import type { ChatMessage, LemonadeClient } from "../client/index.ts";
 
 const DIM = "\u001B[2m";
 const PLAIN = "\u001B[0m";
@@ -8,14 +8,14 @@ const HELP = "Enter a message. Ctrl-C stops an answer; twice, Ctrl-D or /bye lea
 
 /** Streams one answer to stdout, thoughts dimmed on a terminal, and returns its text. */
 export async function printAnswer(
-  client: ServerClient,
+  client: LemonadeClient,
   options: { model: string; messages: readonly ChatMessage[]; signal: AbortSignal },
 ): Promise<string> {
   const { model, messages, signal } = options;
   const isTerminal = process.stdout.isTTY;
   let answer = "";
   let isThinking = false;
-  for await (const { kind, text } of client.chat(model, messages, signal)) {
+  for await (const { kind, text } of client.chat(model, messages, { signal })) {
     if (kind === "reasoning") {
       if (isTerminal) process.stdout.write(`${DIM}${text}${PLAIN}`);
       isThinking = isTerminal;
@@ -31,7 +31,7 @@ export async function printAnswer(
 }
 
 /** Chats on the terminal with a line editor until the user leaves. */
-export async function chatOnTerminal(client: ServerClient, model: string): Promise<void> {
+export async function chatOnTerminal(client: LemonadeClient, model: string): Promise<void> {
   console.log(HELP);
   const editor = createInterface({ input: process.stdin, output: process.stdout, prompt: "> ", historySize: 1000 });
   let messages: ChatMessage[] = [];

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import type { Flags } from "../router/index.ts";
+import type { ListFlags } from "./commands/list.ts";
 import { EXIT } from "./exit-codes.ts";
 import { INTERRUPTED, Interruption } from "./interruptible.ts";
 import { reportError } from "./report-error.ts";
@@ -42,6 +43,24 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .description("stop the running server and every engine it started")
     .action(async () => {
       exitCode = await (await import("./commands/stop.ts")).stop();
+    });
+  program
+    .command("list")
+    .description("list models: those that are here and suggested ones")
+    .option("--downloaded", "only those that are here")
+    .option("--all", "the whole catalogue")
+    .option("--json", "as JSON")
+    .action(async (flags: ListFlags) => {
+      exitCode = await (await import("./commands/list.ts")).list(flags);
+    });
+  program
+    .command("info")
+    .description("say what a model's files hold and what it needs here")
+    .argument("<model>", "name of a model, path, or checkpoint org/repo:VARIANT")
+    .option("--ctx-size <tokens>", "estimate the memory for this context")
+    .option("--json", "as JSON")
+    .action(async (model: string, flags: { ctxSize?: string; json?: boolean }) => {
+      exitCode = await (await import("./commands/info.ts")).info(model, flags);
     });
   program
     .command("install")

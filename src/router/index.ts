@@ -23,3 +23,4 @@ export {
 export { describeProgress, type InstallProgress } from "../backends/index.ts";
 export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";
 export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from "../telemetry/index.ts";
+export type { ModelDetails } from "./model-details.ts";

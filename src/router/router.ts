@@ -9,6 +9,7 @@ import { RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
+import { modelDetails, type ModelDetails } from "./model-details.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
 
 export interface RouterOptions {
@@ -52,6 +53,8 @@ export interface Router extends AsyncDisposable {
   readonly stats: RequestStats;
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
   resolve(model: string): Promise<CatalogEntry>;
+  /** What the files of a model say, and what it needs with a context of so many tokens (by default the server's setting). */
+  details(entry: CatalogEntry, options?: { contextTokens?: number | undefined }): Promise<ModelDetails>;
   /** Waits until the model is loaded and hands out the right to send it one request. */
   acquire(model: string, options: AcquireOptions): Promise<Lease>;
   /** Loads a model, or loads it again when it runs with other options. Resolves to its entry and whether it was there already. */
@@ -104,7 +107,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       return server;
     },
   });
-  return new LocalRouter(catalog, loop, prepare);
+  return new LocalRouter({ catalog, loop, prepare, settings });
 }
 
 /** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
@@ -126,11 +129,17 @@ class LocalRouter implements Router {
   readonly stats = new RequestStats();
   readonly #loop: ResidencyLoop;
   readonly #prepare: PrepareEngine;
+  readonly #settings: Settings;
 
-  constructor(catalog: Catalog, loop: ResidencyLoop, prepare: PrepareEngine) {
-    this.catalog = catalog;
-    this.#loop = loop;
-    this.#prepare = prepare;
+  constructor(parts: { catalog: Catalog; loop: ResidencyLoop; prepare: PrepareEngine; settings: Settings }) {
+    this.catalog = parts.catalog;
+    this.#loop = parts.loop;
+    this.#prepare = parts.prepare;
+    this.#settings = parts.settings;
+  }
+
+  async details(entry: CatalogEntry, { contextTokens = this.#settings.contextTokens } = {}): Promise<ModelDetails> {
+    return await modelDetails(this.catalog, entry, { contextTokens });
   }
 
   async resolve(model: string): Promise<CatalogEntry> {

@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
+import type { LemonadeClient } from "../../client/index.ts";
 import { isSameProcess } from "../../platform/index.ts";
 import { resolveSettings, type Flags } from "../../router/index.ts";
 import { chatOnTerminal, printAnswer } from "../chat-session.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible, Interruption } from "../interruptible.ts";
 import { ProgressLine } from "../progress-line.ts";
-import { ServerClient } from "../server-client.ts";
+import { clientOf } from "../running-client.ts";
 import { findServer, serverUrl, type ServerState } from "../server-state.ts";
 import { startBackgroundServer } from "../start-background-server.ts";
 import { stop } from "./stop.ts";
@@ -21,11 +22,11 @@ export async function run(modelOrPath: string, flags: Flags & { readonly prompt?
   const { server, wasStarted, model } = await interruptible(async (signal) => {
     const running = await findServer(settings.runDir);
     const found = running ?? (await startBackgroundServer(settings.runDir, flags, signal));
-    const client = new ServerClient(found);
+    const client = clientOf(found);
     return { server: found, wasStarted: running === undefined, model: await load(client, modelName(modelOrPath), signal) };
   });
   const url = serverUrl(server);
-  const client = new ServerClient(server);
+  const client = clientOf(server);
   const goodbye = () => console.error(`The server keeps running at ${url}; \`lemonade stop\` ends it.`);
   if (flags.prompt !== undefined) {
     const content = flags.prompt === "-" ? await text(process.stdin) : flags.prompt;
@@ -49,19 +50,20 @@ function modelName(modelOrPath: string): string {
 
 const POLL_MS = 250;
 
-async function load(client: ServerClient, model: string, signal: AbortSignal): Promise<string> {
+async function load(client: LemonadeClient, model: string, signal: AbortSignal): Promise<string> {
   using line = new ProgressLine();
   line.show(`Loading ${model} ...`);
   const timer = setInterval(() => {
-    client.loadProgress(model, signal).then(
-      (fraction) => {
-        if (fraction !== undefined) line.show(`Loading ${model} ... ${Math.floor(fraction * 100)} %`);
+    client.health({ signal }).then(
+      ({ all_models_loaded: models }) => {
+        const fraction = models.find(({ model_name: name }) => name === model)?.load_progress;
+        if (fraction) line.show(`Loading ${model} ... ${Math.floor(fraction * 100)} %`);
       },
       () => {}, // Progress is a courtesy; the load itself reports what is wrong.
     );
   }, POLL_MS);
   try {
-    return await client.load(model, signal);
+    return await client.load(model, { signal });
   } finally {
     clearInterval(timer);
   }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { CatalogEntry, Router } from "../../router/index.ts";
+import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { requireReachable } from "../security/index.ts";
@@ -33,6 +33,29 @@ export function renderModel(entry: CatalogEntry, createdSeconds: number): v.Infe
   };
 }
 
+function renderDetails({ files, facts, contextTokens, memory, totalBytes, freeBytes }: ModelDetails): Record<string, unknown> {
+  return {
+    files: files.map(({ path, sizeBytes }) => ({ path, size: sizeBytes })),
+    architecture: facts.architecture,
+    quantization: facts.quant ?? null,
+    parameters: facts.parameterCount,
+    context_length: facts.contextTokens ?? null,
+    chat_template: facts.hasChatTemplate,
+    tool_calls: facts.hasToolTemplate,
+    pooling: facts.pooling ?? null,
+    memory: {
+      ctx_size: contextTokens,
+      weights: memory.weightsBytes,
+      kv_cache: memory.kvCacheBytes,
+      compute: memory.computeBytes,
+      total: memory.totalBytes,
+      available: totalBytes,
+      free: freeBytes,
+      fits: memory.totalBytes <= totalBytes,
+    },
+  };
+}
+
 export function modelEndpoints(router: Router, { startedMs }: { startedMs: number }): Endpoint[] {
   const createdSeconds = Math.floor(startedMs / 1000);
   return [
@@ -54,12 +77,21 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       paths: below("models/:id{.+}"),
       scope: "infer",
       tag: "Models",
-      summary: "One model; its name may hold slashes",
+      summary:
+        "One model, whose name may hold slashes; with `details=true` what its files say and what it needs with a context of `ctx_size`",
+      query: v.looseObject({
+        details: v.optional(v.string()),
+        ctx_size: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,9}$/, "must be a number of tokens"))),
+      }),
       answers: { 200: { description: "The model", schema: Model } },
-      async handle({ params, identity }) {
+      async handle({ params, query, identity }) {
         const { id = "" } = params;
         requireReachable(id, identity);
-        return json(renderModel(await router.resolve(id), createdSeconds));
+        const entry = await router.resolve(id);
+        const model = renderModel(entry, createdSeconds);
+        if (query.details !== "true") return json(model);
+        const contextTokens = query.ctx_size === undefined ? undefined : Number(query.ctx_size);
+        return json({ ...model, ...renderDetails(await router.details(entry, { contextTokens })) });
       },
     }),
   ];

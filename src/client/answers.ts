@@ -1,0 +1,114 @@
+/** A model as the server lists it. */
+export interface Model {
+  readonly id: string;
+  readonly checkpoint: string;
+  readonly recipe: string;
+  readonly labels: readonly string[];
+  readonly downloaded: boolean;
+  readonly suggested: boolean;
+  /** Gigabytes of 10^9 bytes, where known. */
+  readonly size?: number;
+}
+
+export interface ModelFile {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What the files of a model say, with `details`. */
+export interface ModelDetails extends Model {
+  readonly files: readonly ModelFile[];
+  readonly architecture: string;
+  readonly quantization: string | null;
+  readonly parameters: number;
+  /** The context it was trained for, in tokens. */
+  readonly context_length: number | null;
+  readonly chat_template: boolean;
+  readonly tool_calls: boolean;
+  readonly pooling: string | null;
+  readonly memory: {
+    /** The context that the estimate is for, in tokens. */
+    readonly ctx_size: number;
+    /** Bytes. */
+    readonly weights: number;
+    readonly kv_cache: number;
+    readonly compute: number;
+    readonly total: number;
+    /** Memory of this machine, and whether the model fits into what is free now. */
+    readonly available: number;
+    readonly fits: boolean;
+  };
+}
+
+export interface LoadedModel {
+  readonly model_name: string;
+  readonly state: "loading" | "ready" | "busy" | "draining" | "stopping";
+  readonly type: "text" | "embedding" | "reranking";
+  readonly backend: string | null;
+  readonly in_flight: number;
+  /** 0 to 1 while loading, where the engine tells. */
+  readonly load_progress: number | null;
+  readonly notes: readonly string[];
+}
+
+export interface Health {
+  readonly status: "ok";
+  readonly version: string;
+  readonly model_loaded: string | null;
+  readonly all_models_loaded: readonly LoadedModel[];
+}
+
+export interface PullRequest {
+  readonly model_name: string;
+  readonly checkpoint?: string | undefined;
+  readonly recipe?: string | undefined;
+  readonly mmproj?: string | undefined;
+  readonly reasoning?: boolean | undefined;
+  readonly vision?: boolean | undefined;
+  readonly embedding?: boolean | undefined;
+  readonly reranking?: boolean | undefined;
+}
+
+export type DownloadState = "queued" | "downloading" | "waiting" | "paused" | "done" | "failed" | "cancelled";
+
+/** A download job: one per set of files. Sizes in bytes. */
+export interface Download {
+  readonly id: string;
+  readonly model: string;
+  readonly repo: string;
+  readonly state: DownloadState;
+  readonly bytes_done: number;
+  readonly bytes_total: number;
+  readonly bytes_per_second: number | null;
+  readonly eta_seconds: number | null;
+  readonly error: string | null;
+  readonly files: readonly { readonly path: string; readonly bytes_done: number; readonly bytes_total: number }[];
+}
+
+export interface FoundRepo {
+  readonly repo: string;
+  readonly downloads: number;
+  readonly likes: number;
+  readonly gated: boolean;
+  readonly last_modified: string | null;
+}
+
+export interface Variant {
+  readonly variant: string;
+  readonly files: readonly string[];
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** A chat message as OpenAI's API has it. */
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+/** A piece of a streamed answer. */
+export interface ChatPiece {
+  readonly kind: "content" | "reasoning";
+  readonly text: string;
+}

@@ -1,0 +1,38 @@
+/** An error that the server answered with. */
+export class LemonadeApiError extends Error {
+  override readonly name = "LemonadeApiError";
+  /** HTTP status. */
+  readonly status: number;
+  /** Code of the server's catalogue in lower case, such as `model_not_found`; undefined when something else answered. */
+  readonly code: string | undefined;
+
+  constructor(message: string, { status, code }: { status: number; code: string | undefined }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+interface ErrorFields {
+  readonly message?: string;
+  readonly code?: string;
+}
+
+/** The error of a refused request, from whatever its body holds. */
+export async function apiErrorOf(response: Response): Promise<LemonadeApiError> {
+  const text = await response.text();
+  const { status } = response;
+  try {
+    const { error } = JSON.parse(text) as { error?: ErrorFields };
+    if (error?.message !== undefined) return new LemonadeApiError(error.message, { status, code: error.code });
+  } catch {
+    // Not JSON: something else answers on that port.
+  }
+  return new LemonadeApiError(`The server answered ${status}: ${text.slice(0, 500)}`, { status, code: undefined });
+}
+
+/** The error inside an event of a stream, or undefined when the event is none. */
+export function apiErrorOfEvent(data: unknown): LemonadeApiError | undefined {
+  const error = (data as { error?: ErrorFields } | null)?.error;
+  return error === undefined ? undefined : new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: error.code });
+}
