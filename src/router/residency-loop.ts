@@ -1,5 +1,5 @@
 import { errorMessage, RouterError } from "../errors.ts";
-import { kindOfLabels, type ModelEntry } from "../model/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { describeExit, type Log } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import type { LoadProgress, WrappedServer } from "../backends/index.ts";
@@ -55,6 +55,11 @@ export class ResidencyLoop implements AsyncDisposable {
 
   get instances(): readonly Instance[] {
     return [...this.#instances.values()];
+  }
+
+  /** Whether a further model of this kind finds room without another one going. */
+  hasPlace(kind: ModelKind): boolean {
+    return this.instances.filter((instance) => instance.kind === kind).length < this.#options.maxLoaded;
   }
 
   get waitingCount(): number {

@@ -153,6 +153,7 @@ class LocalRouter implements Router {
   async acquire(model: string, { signal, kind }: AcquireOptions): Promise<Lease> {
     const entry = await this.#resolveForUse(model);
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
+    await this.#checkBeforeEviction(entry, {}, signal);
     return await this.#loop.acquire(entry, { signal });
   }
 
@@ -163,7 +164,8 @@ class LocalRouter implements Router {
     const entry = await this.#resolveForUse(model);
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
     const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
-    if (resident !== undefined && !isAsAsked) {
+    if (resident === undefined) await this.#checkBeforeEviction(entry, load, signal);
+    else if (!isAsAsked) {
       await this.#prepare(entry, load, signal); // Options that cannot work must not cost the engine that does.
       await this.#loop.unload(entry.id);
     }
@@ -207,6 +209,12 @@ class LocalRouter implements Router {
     const entry = await this.resolve(model);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
     throw notDownloaded(entry);
+  }
+
+  /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */
+  async #checkBeforeEviction(entry: ModelEntry, load: LoadOptions, signal: AbortSignal): Promise<void> {
+    const isResident = this.#loop.instances.some((instance) => instance.model === entry.id);
+    if (!isResident && !this.#loop.hasPlace(kindOfLabels(entry.labels))) await this.#prepare(entry, load, signal);
   }
 
   kill(): void {
