@@ -1,0 +1,201 @@
+import { errorMessage, RouterError } from "../errors.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import { dropPartial } from "./delete-files.ts";
+import type { Downloader } from "./download-file.ts";
+import { DownloadJob, type DownloadStatus } from "./download-job.ts";
+import type { FileSet } from "./download-set.ts";
+import { jobIdOf, JobStore, type StoredJob } from "./job-store.ts";
+
+export interface DownloadJobsOptions {
+  readonly downloader: Downloader;
+  /** Where unfinished jobs are remembered: a folder of our own, not in the shared cache. */
+  readonly folder: string;
+  readonly clock?: Clock | undefined;
+  /** Told what goes wrong without stopping a download. */
+  readonly onProblem?: ((text: string) => void) | undefined;
+  /** Milliseconds since the epoch; for tests. */
+  readonly wallClock?: (() => number) | undefined;
+}
+
+/** Finished jobs stay visible for whoever looks a moment later, the newest of them. */
+const FINISHED_KEPT = 20;
+
+/** Reads what an earlier process left unfinished; those jobs are paused until somebody resumes them. */
+export async function createDownloadJobs(options: DownloadJobsOptions): Promise<DownloadJobs> {
+  const store = new JobStore(options.folder);
+  const jobs = new DownloadJobs(options, store);
+  await jobs.load();
+  return jobs;
+}
+
+/**
+ * The downloads of a server. Nobody owns one: it goes on when those who asked for it have left, until it is done, or paused, or
+ * cancelled. The same files asked for twice are one job.
+ */
+export class DownloadJobs implements AsyncDisposable {
+  readonly #downloader: Downloader;
+  readonly #clock: Clock;
+  readonly #wallClock: () => number;
+  readonly #onProblem: (text: string) => void;
+  readonly #store: JobStore;
+  readonly #jobs = new Map<string, DownloadJob>();
+  #remembering: Promise<void> = Promise.resolve();
+  #isDisposed = false;
+
+  /** Use {@link createDownloadJobs}. */
+  constructor(options: DownloadJobsOptions, store: JobStore) {
+    this.#downloader = options.downloader;
+    this.#clock = options.clock ?? systemClock;
+    this.#wallClock = options.wallClock ?? Date.now;
+    this.#onProblem = options.onProblem ?? (() => {});
+    this.#store = store;
+  }
+
+  /** Reads what is remembered, once. */
+  async load(): Promise<void> {
+    for (const stored of await this.#store.readAll()) this.#jobs.set(stored.id, this.#newJob(stored));
+    await Promise.all([...this.#jobs.values()].map((job) => job.measure()));
+  }
+
+  /** All jobs, oldest first. */
+  list(): readonly DownloadStatus[] {
+    return [...this.#jobs.values()].map((job) => job.status);
+  }
+
+  get(id: string): DownloadStatus | undefined {
+    return this.#jobs.get(id)?.status;
+  }
+
+  /** Starts a download, resumes the one of these files that was paused or has failed, or joins the one that runs. */
+  async start(label: string, set: FileSet): Promise<DownloadStatus> {
+    if (this.#isDisposed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    const id = jobIdOf(set);
+    const known = this.#jobs.get(id);
+    if (known?.state === "running") return known.status;
+    known?.update(label, set);
+    const isOver = known?.state === "done" || known?.state === "cancelled";
+    const job = known && !isOver ? known : this.#newJob({ id, label, set, createdMs: this.#wallClock() });
+    this.#jobs.delete(id);
+    this.#jobs.set(id, job);
+    await this.#launch(job);
+    return job.status;
+  }
+
+  /** Stops a job and keeps what has arrived. */
+  async pause(id: string): Promise<DownloadStatus> {
+    const job = this.#job(id);
+    if (job.state === "running") await job.stop("paused");
+    return job.status;
+  }
+
+  async resume(id: string): Promise<DownloadStatus> {
+    const job = this.#job(id);
+    if (job.state === "paused" || job.state === "failed") await this.#launch(job);
+    return job.status;
+  }
+
+  /** Stops a job, forgets it and drops what has arrived of unfinished files. */
+  async cancel(id: string): Promise<DownloadStatus> {
+    const job = this.#job(id);
+    if (job.state === "done") return job.status;
+    await job.stop("cancelled");
+    const { cacheDir } = this.#downloader.client.settings;
+    for (const { content } of job.set.files) {
+      if (content && !this.wants(job.set.repo, content.hex)) await dropPartial(cacheDir, job.set.repo, content.hex, this.#clock);
+    }
+    return job.status;
+  }
+
+  /** True while some job means to finish this blob: what deletes models leaves its partial file alone. */
+  wants(repo: string, blob: string): boolean {
+    return [...this.#jobs.values()].some(
+      ({ state, set }) =>
+        (state === "running" || state === "paused" || state === "failed") &&
+        set.repo === repo &&
+        set.files.some(({ content }) => content?.hex === blob),
+    );
+  }
+
+  /**
+   * Yields the state of a job now and after each change, at most ten times a second while it runs, until it no longer does. A slow
+   * reader gets the latest state, not all of them. Leaving does not stop the job.
+   */
+  async *watch(id: string, signal?: AbortSignal): AsyncGenerator<DownloadStatus> {
+    const job = this.#job(id);
+    let changed = Promise.withResolvers<void>();
+    const leave = job.listen(() => changed.resolve());
+    const onAbort = (): void => changed.resolve();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const { status } = job;
+        yield status;
+        if (status.state !== "running") return;
+        await changed.promise;
+        changed = Promise.withResolvers();
+      }
+    } finally {
+      leave();
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /**
+   * Waits until a job is done.
+   * @throws {@link RouterError} its own error when it fails, `DOWNLOAD_STOPPED` when it is paused or cancelled.
+   */
+  async wait(id: string, signal?: AbortSignal): Promise<DownloadStatus> {
+    let last: DownloadStatus | undefined;
+    for await (const status of this.watch(id, signal)) last = status;
+    if (last?.state === "done") return last;
+    const { error, state, label } = last ?? this.#job(id).status;
+    if (error) throw new RouterError(error.code, error.message, { hint: error.hint });
+    throw new RouterError("DOWNLOAD_STOPPED", `The download of ${label} was ${state}`);
+  }
+
+  /** Pauses what runs; the next process finds it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    const running = [...this.#jobs.values()].filter(({ state }) => state === "running");
+    await Promise.all(running.map((job) => job.stop("paused")));
+  }
+
+  #job(id: string): DownloadJob {
+    const job = this.#jobs.get(id);
+    if (job) return job;
+    throw new RouterError("DOWNLOAD_NOT_FOUND", `There is no download ${id}`);
+  }
+
+  #newJob(stored: StoredJob): DownloadJob {
+    return new DownloadJob(stored, { downloader: this.#downloader, clock: this.#clock, remember: (job) => this.#remember(job) });
+  }
+
+  async #launch(job: DownloadJob): Promise<void> {
+    void job.run();
+    // A process that dies in the middle leaves a job that can be resumed.
+    await this.#remember(job);
+  }
+
+  /** One after the other, each by what the job is then: the beginning of a short job must not be written after its end. */
+  #remember(job: DownloadJob): Promise<void> {
+    this.#remembering = this.#remembering.then(() => this.#writeDown(job));
+    return this.#remembering;
+  }
+
+  /** A download must not fail because it cannot be remembered. */
+  async #writeDown(job: DownloadJob): Promise<void> {
+    try {
+      if (job.state === "done" || job.state === "cancelled") await this.#store.remove(job.id);
+      else await this.#store.write(job.stored);
+    } catch (error) {
+      this.#onProblem(`The download of ${job.status.label} cannot be resumed after a restart: ${errorMessage(error)}`);
+    }
+    this.#forgetOld();
+  }
+
+  #forgetOld(): void {
+    const over = [...this.#jobs.values()].filter(({ state }) => state === "done" || state === "cancelled");
+    for (const job of over.slice(0, Math.max(0, over.length - FINISHED_KEPT))) this.#jobs.delete(job.id);
+  }
+}

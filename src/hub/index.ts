@@ -1,0 +1,17 @@
+export type { ContentName } from "./content-name.ts";
+export { deleteFiles, type Deleted, type DeleteOptions, type SnapshotEntry } from "./delete-files.ts";
+export { Downloader, type DownloaderOptions, type FileOptions, type FileToDownload } from "./download-file.ts";
+export type { DownloadState, DownloadStatus } from "./download-job.ts";
+export { createDownloadJobs, type DownloadJobs, type DownloadJobsOptions } from "./download-jobs.ts";
+export { downloadSet, presentBytes, type FileProgress, type FileSet, type SetOptions } from "./download-set.ts";
+export {
+  HubClient,
+  type FileList,
+  type FileMetadata,
+  type RemoteFile,
+  type RepoInfo,
+  type RepoSummary,
+  type Revision,
+} from "./hub-client.ts";
+export type { JobError } from "./job-store.ts";
+export { hubSettingsFromEnvironment, type HubSettings } from "./settings.ts";
