@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
-import type { LemonadeClient } from "../../client/index.ts";
+import { LemonadeApiError, type LemonadeClient } from "../../client/index.ts";
 import { isSameProcess } from "../../platform/index.ts";
 import { resolveSettings, type Flags } from "../../router/index.ts";
 import { chatOnTerminal, printAnswer } from "../chat-session.ts";
+import { endServer } from "../end-server.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible, Interruption } from "../interruptible.ts";
 import { ProgressLine } from "../progress-line.ts";
@@ -22,8 +23,12 @@ export async function run(modelOrPath: string, flags: Flags & { readonly prompt?
   const { server, wasStarted, model } = await interruptible(async (signal) => {
     const running = await findServer(settings.runDir);
     const found = running ?? (await startBackgroundServer(settings.runDir, flags, signal));
-    const client = clientOf(found);
-    return { server: found, wasStarted: running === undefined, model: await load(client, modelName(modelOrPath), signal) };
+    try {
+      return { server: found, wasStarted: running === undefined, model: await loadAny(clientOf(found), meanings(modelOrPath), signal) };
+    } catch (error) {
+      if (running === undefined) await endServer(found, settings.runDir); // It was to serve this model and nothing else.
+      throw error;
+    }
   });
   const url = serverUrl(server);
   const client = clientOf(server);
@@ -42,10 +47,25 @@ export async function run(modelOrPath: string, flags: Flags & { readonly prompt?
   return EXIT.success;
 }
 
-/** A path is made absolute: the server has a working directory of its own. */
-function modelName(modelOrPath: string): string {
-  const isPath = /^[./~\\]|\.gguf$/i.test(modelOrPath) || existsSync(modelOrPath);
-  return isPath && existsSync(modelOrPath) ? resolve(modelOrPath) : modelOrPath;
+/**
+ * What the word may mean, first meaning first: what exists on disk is a path, unless a model has that bare word as its name. A path is made
+ * absolute, for the server has a working directory of its own.
+ */
+function meanings(modelOrPath: string): readonly string[] {
+  if (!existsSync(modelOrPath)) return [modelOrPath];
+  const path = resolve(modelOrPath);
+  const isBareWord = !/[/\\]|^\.|\.gguf$/i.test(modelOrPath);
+  return isBareWord ? [modelOrPath, path] : [path];
+}
+
+async function loadAny(client: LemonadeClient, [model = "", ...others]: readonly string[], signal: AbortSignal): Promise<string> {
+  try {
+    return await load(client, model, signal);
+  } catch (error) {
+    const isUnknown = error instanceof LemonadeApiError && error.code === "model_not_found";
+    if (!isUnknown || others.length === 0) throw error;
+    return await loadAny(client, others, signal);
+  }
 }
 
 const POLL_MS = 250;
