@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { type Addon, loadAddon } from "../../src/backends/embedded/worker/addon.ts";
 import { GrammarRules, textWithout } from "../../src/backends/embedded/worker/grammar/grammar-rules.ts";
+import { harmonyAnswerGrammar, harmonyCallGrammar } from "../../src/backends/embedded/worker/grammar/harmony-grammar.ts";
 import { addJsonSchema } from "../../src/backends/embedded/worker/grammar/json-schema-grammar.ts";
 import { toolCallGrammar } from "../../src/backends/embedded/worker/grammar/tool-call-grammar.ts";
 import type { ToolSyntax } from "../../src/backends/embedded/worker/tool-syntax.ts";
@@ -181,5 +182,18 @@ describe("llama.cpp reads the grammar of tool calls as it is meant:", () => {
     expect(allows(gbnf, call("<parameter=a>\nx\n</parameter>\n"))).toBe(false);
     expect(allows(gbnf, call(""))).toBe(false);
     expect(allows(gbnf, "<tool_call>\n<function=now>\n</function>\n</tool_call>")).toBe(true);
+  });
+
+  test("messages on channels", () => {
+    const thought = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant";
+    const whole = harmonyCallGrammar(TOOLS, { isBegun: false });
+    const native = '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a":1}';
+    const templated = ' to=functions.add<|channel|>commentary json<|message|>{"a":1}';
+    expect([native, templated, thought + native, thought + templated].filter((text) => !allows(whole, text))).toEqual([]);
+    expect(["<|channel|>final<|message|>no", thought, " to=functions.sub<|message|>{}"].filter((text) => allows(whole, text))).toEqual([]);
+    expect(allows(harmonyCallGrammar(TOOLS, { isBegun: true }), "to=functions.now<|message|>{}")).toBe(true);
+    const answer = harmonyAnswerGrammar({ type: "integer" });
+    expect(allows(answer, `${thought}<|channel|>final <|constrain|>json<|message|>5`)).toBe(true);
+    expect(allows(answer, "<|channel|>final<|message|>five")).toBe(false);
   });
 });

@@ -2,7 +2,7 @@ import type { Addon } from "./addon.ts";
 import { type ChatMessage, normalizeMessages, type TemplateAbilities } from "./chat-messages.ts";
 import { templateTools, type ToolDefinition } from "./tool-definitions.ts";
 import { thinkTagsOf } from "./think-tags.ts";
-import { detectToolSyntax, type ToolSyntax } from "./tool-syntax.ts";
+import { detectToolSyntax, type SyntaxProbe, takesObjectArguments, type ToolSyntax } from "./tool-syntax.ts";
 import type { ReasoningTags } from "./output-parser.ts";
 
 export interface ChatTemplateOptions {
@@ -26,6 +26,8 @@ export interface RenderOptions {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
+const HARMONY_TAGS: readonly string[] = ["<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>", "<|call|>", "<|return|>"];
+
 const CHATML = `{%- for message in messages -%}
   {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}
 {%- endfor -%}
@@ -37,6 +39,8 @@ const CHATML = `{%- for message in messages -%}
 export class ChatTemplate {
   readonly source: string;
   readonly thinkTags: ReasoningTags | undefined;
+  /** Whether answers are messages on channels, as those of gpt-oss. */
+  readonly isHarmony: boolean;
   readonly #options: ChatTemplateOptions;
   readonly #renderer: { render(variables: Readonly<Record<string, unknown>>): string };
   #abilities: TemplateAbilities | undefined;
@@ -47,18 +51,27 @@ export class ChatTemplate {
     this.#options = options;
     this.source = withoutKnownFaults(options.source === undefined || options.source === "" ? CHATML : options.source);
     this.#renderer = new options.addon.AddonJinjaRenderer(this.source);
-    this.thinkTags = thinkTagsOf(this.source);
+    this.isHarmony = HARMONY_TAGS.slice(0, 3).every((tag) => this.source.includes(tag));
+    this.thinkTags = this.isHarmony ? undefined : thinkTagsOf(this.source);
   }
 
   /** How this template writes tool calls; found at the first use, for it takes a few renderings. */
   get toolSyntax(): ToolSyntax | undefined {
-    this.#syntax ??= {
-      value: detectToolSyntax({
-        render: (messages, tools) => this.#probe(messages, { tools: tools as readonly ToolDefinition[] }),
-        isEndOfAnswer: this.#options.isEndOfAnswer,
-      }),
-    };
+    this.#syntax ??= { value: detectToolSyntax(this.#syntaxProbe()) };
     return this.#syntax.value;
+  }
+
+  /** Every tag that may occur in an answer. */
+  get tags(): readonly string[] {
+    const syntax = this.toolSyntax;
+    const literals = syntax === undefined ? [] : [syntax.start, syntax.separator ?? "", syntax.end];
+    for (const part of syntax?.call ?? []) {
+      if (part.kind === "literal") literals.push(part.text);
+      else if (part.kind === "tagged-arguments") literals.push(part.tags.beforeName, part.tags.beforeValue, part.tags.afterValue);
+    }
+    if (this.thinkTags !== undefined) literals.push(this.thinkTags.start, this.thinkTags.end);
+    const found = literals.flatMap((literal) => literal.match(/<[^<>\s]+>|\[\/?[A-Z_]+\]/g) ?? []);
+    return this.isHarmony ? [...found, ...HARMONY_TAGS] : found;
   }
 
   get abilities(): TemplateAbilities {
@@ -71,12 +84,23 @@ export class ChatTemplate {
     const variables = {
       ...dateVariables(new Date()),
       ...options.variables,
-      messages: normalizeMessages(messages, this.abilities),
+      messages: this.#prepare(messages),
       ...(options.tools.length > 0 && { tools: templateTools(options.tools) }),
       enable_thinking: options.enablesThinking,
       ...(options.addsGenerationPrompt && { add_generation_prompt: true }),
     };
     return this.#strip(this.#renderer.render({ bos_token: this.#options.bosText, eos_token: this.#options.eosText, ...variables }));
+  }
+
+  #prepare(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+    const normal = normalizeMessages(messages, this.abilities);
+    if (!this.isHarmony) return normal;
+    // This template has another name for reasoning, and no place for content beside calls.
+    return normal.map(({ content, ...message }) => {
+      const thought = message["reasoning_content"];
+      if (typeof thought !== "string") return { ...message, content };
+      return { ...message, thinking: thought, ...(message["tool_calls"] === undefined && { content }) };
+    });
   }
 
   #strip(prompt: string): string {
@@ -85,6 +109,13 @@ export class ChatTemplate {
     if (addsBos && bosText !== "" && text.startsWith(bosText)) text = text.slice(bosText.length);
     if (addsEos && eosText !== "" && text.endsWith(eosText)) text = text.slice(0, -eosText.length);
     return text;
+  }
+
+  #syntaxProbe(): SyntaxProbe {
+    return {
+      render: (messages, tools) => this.#probe(messages, { tools: tools as readonly ToolDefinition[] }),
+      isEndOfAnswer: this.#options.isEndOfAnswer,
+    };
   }
 
   #probe(messages: readonly unknown[], { tools }: { tools: readonly ToolDefinition[] }): string | undefined {
@@ -118,11 +149,11 @@ export class ChatTemplate {
       takesText: takesText || !takesParts,
       takesParts,
       takesSystem: shows(takesText || !takesParts ? mark : [{ type: "text", text: mark }], "system"),
-      takesDeveloper: this.source.includes("<|channel|>"),
+      takesDeveloper: this.isHarmony,
       takesToolCalls: syntax !== undefined || this.source.includes("tool_calls"),
       takesTools: this.#showsTools(),
       takesParallelCalls: syntax?.separator !== undefined,
-      takesObjectArguments: syntax === undefined ? /tojson/.test(this.source) : syntax.argumentsAs === "object",
+      takesObjectArguments: syntax === undefined ? takesObjectArguments(this.#syntaxProbe()) : syntax.argumentsAs === "object",
     };
   }
 

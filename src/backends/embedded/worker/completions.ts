@@ -6,6 +6,7 @@ import type { GenerationCounts } from "./generation.ts";
 import { generationOptions, type GenerationOptions, type SamplingOptions } from "./generation-options.ts";
 import { jsonAnswerGrammar } from "./grammar/tool-call-grammar.ts";
 import type { OutputDelta } from "./output-delta.ts";
+import { OutputParser } from "./output-parser.ts";
 import { randomId } from "./random-id.ts";
 import {
   chatChunk,
@@ -62,7 +63,7 @@ export async function chatCompletions(context: CompletionContext, body: RequestB
     options,
     sampling: options.sampling,
     grammar: plan.grammar,
-    parser: plan.parser,
+    newReader: plan.newReader,
     shownTokens: context.tagTokens,
   };
   return await answer(context, { runs: [run], options, style: chatStyle(plan.prefill), signal });
@@ -75,7 +76,7 @@ export async function textCompletions(context: CompletionContext, body: RequestB
   const grammar = gbnf === undefined ? undefined : ({ gbnf, from: "start" } as const);
   const runs = promptsOf(body["prompt"]).map((prompt): Run => {
     const tokens = tokensOfPrompt(context, prompt);
-    return { prompt: tokens, options, sampling: options.sampling, grammar, parser: {}, shownTokens: NO_TOKENS };
+    return { prompt: tokens, options, sampling: options.sampling, grammar, newReader: () => new OutputParser({}), shownTokens: NO_TOKENS };
   });
   return await answer(context, { runs, options, style: TEXT_STYLE, signal });
 }

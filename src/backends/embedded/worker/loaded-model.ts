@@ -8,7 +8,6 @@ import type { CompletionContext } from "./completions.ts";
 import { EmbeddingEngine } from "./embedding-engine.ts";
 import { numberOf, readModelMetadata, textOf } from "./model-metadata.ts";
 import { TextEngine } from "./text-engine.ts";
-import { openingOfCall } from "./tool-call-reader.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** What the endpoints work with. */
@@ -179,18 +178,8 @@ class Loader {
   /** The tags of the template that are one control token each, so that they are not left out of the text. */
   #tagTokens(): ReadonlySet<number> {
     const { vocabulary } = this.#options;
-    const syntax = this.#template.toolSyntax;
-    const literals = syntax === undefined ? [] : [syntax.start, openingOfCall(syntax), syntax.separator ?? "", syntax.end];
-    for (const part of syntax?.call ?? []) {
-      if (part.kind === "literal") literals.push(part.text);
-      else if (part.kind === "tagged-arguments") literals.push(...Object.values(part.tags as unknown as Record<string, string>));
-    }
-    const tags = literals.flatMap((literal) => literal.match(/<[^<>\s]+>|\[[A-Z_]+\]/g) ?? []);
-    const { thinkTags } = this.#template;
-    const all = [...tags, ...(thinkTags === undefined ? [] : [thinkTags.start, thinkTags.end])];
-    return new Set(
-      all.map((tag) => vocabulary.tokenize(tag, { addSpecial: false })).flatMap((tokens) => (tokens.length === 1 ? tokens : [])),
-    );
+    const tokens = this.#template.tags.map((tag) => vocabulary.tokenize(tag, { addSpecial: false }));
+    return new Set(tokens.flatMap((found) => (found.length === 1 ? found : [])));
   }
 }
 

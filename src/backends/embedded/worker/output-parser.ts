@@ -1,3 +1,4 @@
+import type { AnswerReader } from "./answer-reader.ts";
 import { heldBackLength, matchLiteral } from "./match-literal.ts";
 import type { OutputDelta } from "./output-delta.ts";
 import { openingOfCall, ToolCallReader, type ToolCallReaderOptions } from "./tool-call-reader.ts";
@@ -21,7 +22,7 @@ type State = "before-answer" | "reasoning" | "before-content" | "content" | "cal
  * Splits what a model writes into reasoning, content and tool calls while it is being written. Nothing is given out that a later
  * piece could turn into something else: a tag that has only begun, white space before one.
  */
-export class OutputParser {
+export class OutputParser implements AnswerReader {
   readonly #options: OutputParserOptions;
   readonly #trigger: ToolTrigger | undefined;
   #state: State;
@@ -38,12 +39,10 @@ export class OutputParser {
     this.#state = options.reasoning === undefined ? this.#stateAfterReasoning() : options.reasoning.isOpen ? "reasoning" : "before-answer";
   }
 
-  /** Where in the whole text the tool calls begin, once they do. */
   get callsAt(): number | undefined {
     return this.#callsAt;
   }
 
-  /** Where in the whole text the reasoning has ended, once it has. */
   get answerAt(): number | undefined {
     return this.#answerAt;
   }
@@ -61,7 +60,6 @@ export class OutputParser {
     return deltas;
   }
 
-  /** The answer is complete, or cut off: gives out what was held back. */
   end(): OutputDelta[] {
     const deltas: OutputDelta[] = [];
     const rest = this.#take(this.#text.length);

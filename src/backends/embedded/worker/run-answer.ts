@@ -1,11 +1,11 @@
 import { invalidRequest } from "./api-error.ts";
 import type { Addon, AddonModel, GrammarState } from "./addon.ts";
+import type { AnswerReader } from "./answer-reader.ts";
 import { AnswerText } from "./answer-text.ts";
-import type { AnswerGrammar } from "./chat-plan.ts";
+import type { AnswerGrammar } from "./answer-form.ts";
 import type { GeneratedToken, GenerationControl, GenerationCounts } from "./generation.ts";
 import type { GenerationOptions, SamplingOptions } from "./generation-options.ts";
 import type { OutputDelta } from "./output-delta.ts";
-import { OutputParser, type OutputParserOptions } from "./output-parser.ts";
 import type { FinishReason, TokenLogprob } from "./replies.ts";
 import type { TextEngine } from "./text-engine.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -24,7 +24,7 @@ export interface AnswerTask {
   readonly options: GenerationOptions;
   readonly sampling: SamplingOptions;
   readonly grammar: AnswerGrammar | undefined;
-  readonly parser: OutputParserOptions;
+  readonly newReader: () => AnswerReader;
   readonly shownTokens: ReadonlySet<number>;
   readonly signal: AbortSignal;
   readonly onStart?: (() => void) | undefined;
@@ -49,7 +49,7 @@ export async function runAnswer(machine: AnswerMachine, task: AnswerTask): Promi
   const { vocabulary, engine } = machine;
   const { options, onPiece } = task;
   const text = new AnswerText({ vocabulary, stops: options.stops, shownTokens: task.shownTokens });
-  const parser = new OutputParser(task.parser);
+  const reader = task.newReader();
   const grammar = task.grammar === undefined ? undefined : new PendingGrammar(machine, task.grammar);
   let cachedTokens = 0;
   let held: TokenLogprob[] = [];
@@ -62,8 +62,8 @@ export async function runAnswer(machine: AnswerMachine, task: AnswerTask): Promi
     if (generated.isEnd) return "stop";
     if (options.probabilityCount > 0) held.push(logprobOf(vocabulary, generated));
     const { text: piece, stoppedBy } = text.push(generated.token);
-    const deltas = parser.push(piece);
-    grammar?.follow(parser, text, control);
+    const deltas = reader.push(piece);
+    grammar?.follow(reader, text, control);
     give(deltas, counts);
     return stoppedBy === undefined ? "continue" : "stop";
   };
@@ -83,8 +83,8 @@ export async function runAnswer(machine: AnswerMachine, task: AnswerTask): Promi
     onProgress: (processed) => task.onProgress?.(processed, cachedTokens),
     onToken,
   });
-  give([...parser.push(text.end()), ...parser.end()], () => counts);
-  return { finishReason: reason === "length" ? "length" : parser.toolCallCount > 0 ? "tool_calls" : "stop", counts };
+  give([...reader.push(text.end()), ...reader.end()], () => counts);
+  return { finishReason: reason === "length" ? "length" : reader.toolCallCount > 0 ? "tool_calls" : "stop", counts };
 }
 
 /** A grammar that may begin in the middle of an answer: it is then told what has been written since that point. */
@@ -105,14 +105,14 @@ class PendingGrammar {
     return this.#isActive ? this.#state : undefined;
   }
 
-  follow(parser: OutputParser, text: AnswerText, control: GenerationControl): void {
-    const offset = this.#isActive ? undefined : this.#from === "call" ? parser.callsAt : parser.answerAt;
+  follow(reader: AnswerReader, text: AnswerText, control: GenerationControl): void {
+    const offset = this.#isActive ? undefined : this.#from === "call" ? reader.callsAt : reader.answerAt;
     if (offset === undefined) return;
     this.#isActive = true;
     try {
       for (const token of text.tokensFrom(offset)) this.#machine.addon.AddonSampler.acceptGrammarEvaluationStateToken(this.#state, token);
     } catch {
-      // The model has gone another way already; the parser reads what it can.
+      // The model has gone another way already; the reader makes of it what it can.
       this.#machine.log("the answer has left its grammar before it began");
       return;
     }

@@ -5,6 +5,7 @@ const KNOWN_TAGS: readonly ReasoningTags[] = [
   { start: "<think>", end: "</think>" },
   { start: "[THINK]", end: "[/THINK]" },
   { start: "<seed:think>", end: "</seed:think>" },
+  { start: "<|channel>thought", end: "<channel|>" },
   { start: "<|START_THINKING|>", end: "<|END_THINKING|>" },
   { start: "<|inner_prefix|>", end: "<|inner_suffix|>" },
 ];

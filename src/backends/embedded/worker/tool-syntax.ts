@@ -54,6 +54,12 @@ export function detectToolSyntax(probe: SyntaxProbe): ToolSyntax | undefined {
   return detectWith(probe, "object");
 }
 
+/** Whether a template writes the arguments of earlier calls out of an object, rather than inserting text. */
+export function takesObjectArguments(probe: SyntaxProbe): boolean {
+  const asObject = renderedCalls(probe, [callOf(0, "object", 1)]);
+  return asObject?.includes(VALUES[0]) === true && !PYTHON_ARGUMENTS.test(asObject);
+}
+
 function detectWith(probe: SyntaxProbe, argumentsAs: "object" | "text"): ToolSyntax | undefined {
   const one = renderedCalls(probe, [callOf(0, argumentsAs, 1)]);
   const shape = one === undefined ? undefined : shapeOf(one);
