@@ -25,6 +25,7 @@ export const ERRORS = {
   UPSTREAM_UNREACHABLE: { status: 502, retryable: true },
   SHUTTING_DOWN: { status: 503, retryable: true },
   NOT_A_GGUF: { status: 422, retryable: false },
+  GENERATION_HALTED: { status: 410, retryable: false },
   VARIANT_NOT_FOUND: { status: 404, retryable: false },
   VARIANT_AMBIGUOUS: { status: 400, retryable: false },
   MODEL_ALREADY_REGISTERED: { status: 409, retryable: false },

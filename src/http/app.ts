@@ -4,6 +4,7 @@ import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
 import type { LogHistory, Router } from "../router/index.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
@@ -11,6 +12,7 @@ import { residencyEndpoints } from "./endpoints/residency.ts";
 import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
 import type { Connection } from "./listen.ts";
+import { Generations } from "./generations.ts";
 import { json } from "./json.ts";
 import {
   addCorsHeaders,
@@ -40,7 +42,9 @@ export interface AppOptions extends KnownKeys {
 export function allEndpoints(options: AppOptions): Endpoint[] {
   const { router, version } = options;
   return [
-    ...inferenceEndpoints(router),
+  const generations = new Generations();
+    ...inferenceEndpoints(router, generations),
+    ...haltEndpoints(router, generations),
     ...modelEndpoints(router, { startedMs: Date.now() }),
     ...residencyEndpoints(router, { version }),
     ...statsEndpoints(router),

@@ -19,6 +19,8 @@ export interface Connection {
   upgrade(request: Request, session: SocketSession): boolean;
   /** Called once the request's body has been read: from now on the connection may be silent as long as the answer takes. */
   bodyIsRead(request: Request): void;
+  /** Address of the client; none for a request that came without a socket. */
+  readonly remoteAddress?: string | undefined;
 }
 
 export interface ListenOptions {
@@ -86,6 +88,9 @@ function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<Soc
           return isOpen;
         },
         bodyIsRead: (read) => server.timeout(read, 0),
+        get remoteAddress() {
+          return server.requestIP(request)?.address;
+        },
       };
       const response = fetch(request, connection);
       // Bun wants no response for a request that became a web socket.

@@ -2,6 +2,7 @@ import { readTimings, renderErrorEvent, type Translation } from "../dialects/ind
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
+import type { Generation, Generations } from "./generations.ts";
 import { relayBody } from "./relay-body.ts";
 
 export interface RelayRequest {
@@ -16,6 +17,9 @@ export interface RelayRequest {
   readonly signal: AbortSignal;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
+  /** Where the request is entered while it runs, and who sent it. */
+  readonly generations: Generations;
+  readonly caller: string;
 }
 
 /** Response headers that speak of one connection, or that are ours to set. */
@@ -33,33 +37,39 @@ const EXIT_NOTICE_MS = 250;
  * after 100 requests) is replaced without anybody noticing. After the first byte a failure becomes the dialect's error event.
  */
 export async function relay(router: Router, request: RelayRequest): Promise<Response> {
-  for (let attempt = 1; ; attempt++) {
-    const lease = await router.acquire(request.model, { kind: request.kind, signal: request.signal });
-    try {
-      return await relayOnce(router, lease, request);
-    } catch (error) {
-      const isGone = await lease.isEngineGone({ withinMs: request.signal.aborted ? 0 : EXIT_NOTICE_MS });
-      lease.release();
-      request.signal.throwIfAborted();
-      if (error instanceof RouterError) throw error;
-      if (isGone && attempt === 1) continue;
-      throw upstreamFailure(lease, error, isGone);
+  const { model, kind, caller } = request;
+  const generation = request.generations.start({ model, caller, client: request.signal });
+  const { signal } = generation;
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const lease = await router.acquire(model, { kind, signal });
+      generation.model = lease.entry.id;
+      try {
+        return await relayOnce(router, lease, { ...request, generation });
+      } catch (error) {
+        const isGone = await lease.isEngineGone({ withinMs: signal.aborted ? 0 : EXIT_NOTICE_MS });
+        lease.release();
+        signal.throwIfAborted();
+        if (error instanceof RouterError) throw error;
+        if (isGone && attempt === 1) continue;
+        throw upstreamFailure(lease, error, isGone);
+      }
     }
   }
 }
+  } catch (error) {
+    generation.end();
+    throw error;
 
-async function relayOnce(router: Router, lease: Lease, request: RelayRequest): Promise<Response> {
-  const upstreamAbort = new AbortController();
-  const abort = (reason: unknown) => upstreamAbort.abort(reason);
-  const onClientGone = () => abort(request.signal.reason);
-  request.signal.addEventListener("abort", onClientGone, { once: true });
+async function relayOnce(router: Router, lease: Lease, request: RelayRequest & { generation: Generation }): Promise<Response> {
+  const { generation } = request;
   const end = (tail: readonly Uint8Array[]) => {
-    request.signal.removeEventListener("abort", onClientGone);
+    generation.end();
     lease.release();
     const timings = readTimings(Buffer.concat(tail).toString());
     if (timings !== undefined) router.stats.record({ model: lease.entry.id, timeToFirstTokenMs: timings.promptMs, ...timings });
   };
-  const upstream = await send(lease, request, upstreamAbort.signal);
+  const upstream = await send(lease, request, generation.signal);
   const headers = new Headers(upstream.headers);
   for (const name of [...DROPPED_HEADERS, ...[...headers.keys()].filter((key) => key.startsWith("access-control-"))]) headers.delete(name);
   const length = headers.get("content-length");
@@ -77,13 +87,14 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest): P
   }
   const body = relayBody(upstream.body, {
     onEnd: end,
-    abort,
+    abort: generation.abort,
     holdsEvents: isEventStream,
     mapEvents: request.translation?.events,
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;
       return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
     },
+      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
   });
   return new Response(body, { status: upstream.status, headers });
 }

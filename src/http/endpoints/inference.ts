@@ -4,11 +4,12 @@ import { RouterError } from "../../errors.ts";
 import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
 import { endpoint, type Answer, type Call, type Endpoint } from "../endpoint.ts";
+import type { Generations } from "../generations.ts";
 import { GenerationDefaults, GenerationParams } from "../generation-defaults.ts";
 import { json } from "../json.ts";
 import { relay } from "../relay.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
-import { requireReachable } from "../security/index.ts";
+import { callerOf, requireReachable } from "../security/index.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -70,12 +71,18 @@ const ANSWERS: Readonly<Record<number, Answer>> = {
   200: { description: "The engine's answer as it came; server-sent events when `stream` is true" },
 };
 
-export function inferenceEndpoints(router: Router): Endpoint[] {
+export function inferenceEndpoints(router: Router, generations: Generations): Endpoint[] {
   const defaults = new GenerationDefaults();
-  return [...INFERENCE.map((inference) => inferenceEndpoint(router, { inference, defaults })), paramsEndpoint(defaults)];
+  return [...INFERENCE.map((inference) => inferenceEndpoint(router, { inference, defaults, generations })), paramsEndpoint(defaults)];
 }
 
-function inferenceEndpoint(router: Router, options: { inference: Inference; defaults: GenerationDefaults }): Endpoint {
+interface InferenceOptions {
+  readonly inference: Inference;
+  readonly defaults: GenerationDefaults;
+  readonly generations: Generations;
+}
+
+function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint {
   const { paths, enginePath, kind, summary, fields, translate } = options.inference;
   return endpoint({
     method: "POST",
@@ -85,7 +92,8 @@ function inferenceEndpoint(router: Router, options: { inference: Inference; defa
     summary,
     body: v.looseObject({ model: optional(ModelName), ...fields }),
     answers: ANSWERS,
-    async handle({ body, bytes, signal, identity, request }: Call<{ model?: string | null | undefined } & Fields, undefined>) {
+    async handle(call: Call<{ model?: string | null | undefined } & Fields, undefined>) {
+      const { body, bytes, signal, identity, request } = call;
       const model = body.model ?? defaultModel(router, kind);
       requireReachable(model, identity);
       const changed = kind === "text" ? options.defaults.applyTo(body) : undefined;
@@ -96,6 +104,8 @@ function inferenceEndpoint(router: Router, options: { inference: Inference; defa
         body: changed === undefined ? bytes : new TextEncoder().encode(JSON.stringify(changed)),
         signal,
         translation: translate?.(body, { model, request }),
+        generations: options.generations,
+        caller: callerOf(call),
       });
     },
   });

@@ -1,6 +1,6 @@
 import { RouterError } from "../../errors.ts";
 import { KEY_SCOPES, matchApiKey, type ApiKey, type KeyScope } from "../../router/index.ts";
-import type { Scope } from "../endpoint.ts";
+import type { CallContext, Scope } from "../endpoint.ts";
 
 /** Who sends a request, as far as keys tell. */
 export interface Identity {
@@ -52,4 +52,9 @@ export function requireReachable(model: string, identity: Identity): void {
   const isPath = /^(?:~|\.{0,2})[/\\]|^[A-Za-z]:[/\\]/.test(model);
   if (isPath && !identity.scopes.includes("manage"))
     throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`);
+}
+
+/** The same text for requests of one program, as far as its key, its address and its name tell. */
+export function callerOf({ request, identity, connection }: CallContext & { readonly request: Request }): string {
+  return [identity.name, connection.remoteAddress, request.headers.get("user-agent")].join("\n");
 }
