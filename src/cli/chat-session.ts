@@ -37,6 +37,11 @@ export async function chatOnTerminal(client: LemonadeClient, model: string): Pro
   let messages: ChatMessage[] = [];
   let answering: AbortController | undefined;
   let wasInterrupted = false;
+  let isClosed = false;
+  editor.once("close", () => {
+    isClosed = true;
+    answering?.abort(); // Whoever leaves in the middle of an answer does not wait for its end.
+  });
   editor.on("SIGINT", () => {
     if (answering !== undefined && !answering.signal.aborted) answering.abort();
     else if (wasInterrupted) editor.close();
@@ -65,7 +70,7 @@ export async function chatOnTerminal(client: LemonadeClient, model: string): Pro
       }
       answering = undefined;
     }
-    editor.prompt();
+    if (!isClosed) editor.prompt();
   }
   editor.close();
 }
