@@ -11,8 +11,8 @@ import { modelEndpoints } from "./endpoints/models.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
 import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
-import type { Connection } from "./listen.ts";
 import { Generations } from "./generations.ts";
+import type { Connection } from "./listen.ts";
 import { json } from "./json.ts";
 import {
   addCorsHeaders,
@@ -41,8 +41,8 @@ export interface AppOptions extends KnownKeys {
 /** Every endpoint of the server, in one table: routing, methods, keys and the OpenAPI document are made from it. */
 export function allEndpoints(options: AppOptions): Endpoint[] {
   const { router, version } = options;
-  return [
   const generations = new Generations();
+  return [
     ...inferenceEndpoints(router, generations),
     ...haltEndpoints(router, generations),
     ...modelEndpoints(router, { startedMs: Date.now() }),

@@ -15,11 +15,11 @@ export interface RelayRequest {
   readonly body: Uint8Array<ArrayBuffer>;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
-  /** Changes a successful answer; without one its bytes pass as they are. */
-  readonly translation?: Translation | undefined;
   /** Where the request is entered while it runs, and who sent it. */
   readonly generations: Generations;
   readonly caller: string;
+  /** Changes a successful answer; without one its bytes pass as they are. */
+  readonly translation?: Translation | undefined;
 }
 
 /** Response headers that speak of one connection, or that are ours to set. */
@@ -55,11 +55,11 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
         throw upstreamFailure(lease, error, isGone);
       }
     }
-  }
-}
   } catch (error) {
     generation.end();
     throw error;
+  }
+}
 
 async function relayOnce(router: Router, lease: Lease, request: RelayRequest & { generation: Generation }): Promise<Response> {
   const { generation } = request;
@@ -92,9 +92,9 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     mapEvents: request.translation?.events,
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;
+      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
       return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
     },
-      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
   });
   return new Response(body, { status: upstream.status, headers });
 }
