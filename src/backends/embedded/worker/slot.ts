@@ -28,10 +28,11 @@ export class Task {
   pending: number[] = [];
   cachedTokens = 0;
   #generated = 0;
+  readonly #options: TaskOptions;
   readonly #history: number[];
-  readonly #sampler: AddonSampler;
-  readonly #observer: AddonSampler | undefined;
   readonly #config: SamplerConfig;
+  #sampler: AddonSampler | undefined;
+  #observer: AddonSampler | undefined;
   readonly #settle: { resolve: (result: GenerationResult) => void; reject: (error: unknown) => void };
   #grammar: GrammarState | undefined;
   #startedMs = 0;
@@ -39,16 +40,12 @@ export class Task {
   #lastTokenMs = 0;
 
   constructor(options: TaskOptions) {
-    const { addon, model, request } = options;
+    const { request } = options;
+    this.#options = options;
     this.request = request;
     this.#grammar = request.grammar;
     this.#history = request.prompt.slice(-Math.max(request.sampling.repeatLastTokens, 1));
     this.#config = samplerConfig(request.sampling, options);
-    this.#sampler = new addon.AddonSampler(model);
-    this.#observer = request.probabilityCount > 0 ? new addon.AddonSampler(model) : undefined;
-    // Greedy choice changes no logits, so its candidates are the model's own probabilities over the whole vocabulary.
-    this.#observer?.applyConfig({ temperature: 0, seed: 0, topK: 0, topP: 1, minP: 0 });
-    this.#applyConfig();
     const { promise, resolve, reject } = Promise.withResolvers<GenerationResult>();
     this.done = promise;
     this.#settle = { resolve, reject };
@@ -62,7 +59,14 @@ export class Task {
     return this.#generated;
   }
 
+  /** Not before it has a slot: samplers hold a list of the whole vocabulary each, and many requests may wait. */
   begin(reusedTokens: number): void {
+    const { addon, model } = this.#options;
+    this.#sampler = new addon.AddonSampler(model);
+    this.#observer = this.request.probabilityCount > 0 ? new addon.AddonSampler(model) : undefined;
+    // Greedy choice changes no logits, so its candidates are the model's own probabilities over the whole vocabulary.
+    this.#observer?.applyConfig({ temperature: 0, seed: 0, topK: 0, topP: 1, minP: 0 });
+    this.#applyConfig();
     this.cachedTokens = reusedTokens;
     this.pending = this.request.prompt.slice(reusedTokens);
     this.#startedMs = performance.now();
@@ -71,6 +75,7 @@ export class Task {
 
   /** Chooses the token after the batch position; the caller decides whether it is the last one. */
   async sample(context: AddonContext, batchIndex: number): Promise<{ token: number; probabilities: readonly TokenProbability[] }> {
+    if (this.#sampler === undefined) throw new Error("a task that has not begun has no token to choose");
     const observed = this.#observer === undefined ? undefined : await context.sampleToken(batchIndex, this.#observer, true);
     const token = await context.sampleToken(batchIndex, this.#sampler);
     if (token === -1) throw new Error("The model gave no token");
@@ -108,7 +113,7 @@ export class Task {
   }
 
   #release(): void {
-    this.#sampler.dispose();
+    this.#sampler?.dispose();
     this.#observer?.dispose();
   }
 
@@ -116,7 +121,7 @@ export class Task {
     const grammar = this.#grammar === undefined ? {} : { grammarEvaluationState: this.#grammar };
     const { repeatLastTokens } = this.request.sampling;
     const punished = Uint32Array.from(repeatLastTokens > 0 ? this.#history.slice(-repeatLastTokens) : []);
-    this.#sampler.applyConfig({ ...this.#config, ...grammar, repeatPenaltyTokens: punished });
+    this.#sampler?.applyConfig({ ...this.#config, ...grammar, repeatPenaltyTokens: punished });
   }
 }
 

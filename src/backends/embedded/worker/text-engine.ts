@@ -135,7 +135,13 @@ export class TextEngine {
       if (task === undefined || free.length === 0) return;
       this.#queue.shift();
       const [best] = free.toSorted((a, b) => this.#overlap(b, task) - this.#overlap(a, task) || a.lastUsed - b.lastUsed);
-      if (best !== undefined) this.#begin(best, task);
+      if (best === undefined) return;
+      try {
+        this.#begin(best, task);
+      } catch (error) {
+        best.task = task;
+        this.#fail(best, error);
+      }
     }
   }
 
@@ -156,7 +162,7 @@ export class TextEngine {
 
   /** Forgets what comes after the first `tokens` tokens; everything, where the model cannot forget a part. */
   #keep(slot: Slot, tokens: number): number {
-    if (tokens === slot.tokens.length) return tokens;
+    if (tokens > 0 && tokens === slot.tokens.length) return tokens;
     const { context } = this.#options;
     if (tokens > 0 && context.removeTokenCellsFromSequence(slot.id, tokens, -1)) return tokens;
     context.disposeSequence(slot.id);
@@ -215,10 +221,10 @@ export class TextEngine {
   async #afterStep({ slot, tokens, isLast }: Part, place: number | undefined): Promise<void> {
     const { task } = slot;
     if (task === undefined) return;
-    if (!task.isPromptDone) task.request.onProgress?.(slot.tokens.length);
     task.pending = task.pending.slice(tokens.length);
-    if (!isLast || place === undefined || task.request.signal.aborted) return;
     try {
+      if (!task.isPromptDone) task.request.onProgress?.(slot.tokens.length);
+      if (!isLast || place === undefined || task.request.signal.aborted) return;
       const { token, probabilities } = await task.sample(this.#options.context, place);
       this.#accept(slot, task, { token, probabilities });
     } catch (error) {
@@ -255,8 +261,12 @@ export class TextEngine {
 
   #fail(slot: Slot, error: unknown): void {
     this.#end(slot, (task) => task.fail(error));
-    this.#options.context.disposeSequence(slot.id);
     slot.tokens = [];
+    try {
+      this.#options.context.disposeSequence(slot.id);
+    } catch {
+      // Its next request forgets the rest.
+    }
   }
 
   #allEndTokens(): readonly number[] {
