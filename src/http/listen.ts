@@ -105,6 +105,7 @@ function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<Soc
           await socket.data.drained.promise;
         };
         await socket.data.session.open({ send });
+        socket.close(GOING_AWAY);
       },
       message() {},
       drain: (socket) => socket.data.drained.resolve(),
@@ -115,6 +116,9 @@ function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<Soc
     },
   });
 }
+
+/** RFC 6455, 7.4.1: the end of a session that the server ends. */
+const GOING_AWAY = 1001;
 
 /** What Bun's `send` answers when the client does not keep up. */
 const BACKPRESSURE = -1;

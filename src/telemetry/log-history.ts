@@ -16,6 +16,8 @@ const MAX_QUEUED_LINES = 5000;
 export class LogHistory {
   readonly #lines: LogLine[] = [];
   readonly #readers = new Set<(line: LogLine) => void>();
+  readonly #endings = new Set<() => void>();
+  #isClosed = false;
 
   readonly add = (line: LogLine): void => {
     this.#lines.push(line);
@@ -23,11 +25,17 @@ export class LogHistory {
     for (const reader of this.#readers) reader(line);
   };
 
+  /** Ends everybody's reading after the lines that are there. */
+  close(): void {
+    this.#isClosed = true;
+    for (const end of this.#endings) end();
+  }
+
   get readerCount(): number {
     return this.#readers.size;
   }
 
-  /** The kept lines that pass the filter, oldest first, and then every new one until the signal aborts. */
+  /** The kept lines that pass the filter, oldest first, and then every new one until the signal aborts or the log is closed. */
   async *follow(filter: LogFilter, signal: AbortSignal): AsyncGenerator<LogLine> {
     const passes = filterOf(filter);
     const queue = this.#lines.slice(-KEPT_LINES).filter(passes);
@@ -45,6 +53,7 @@ export class LogHistory {
     const stop = () => wake.resolve();
     signal.addEventListener("abort", stop, { once: true });
     this.#readers.add(reader);
+    this.#endings.add(stop);
     try {
       while (!signal.aborted) {
         if (dropped > 0) {
@@ -53,6 +62,7 @@ export class LogHistory {
         }
         const line = queue.shift();
         if (line !== undefined) yield line;
+        else if (this.#isClosed) return;
         else {
           await wake.promise;
           wake = Promise.withResolvers();
@@ -60,6 +70,7 @@ export class LogHistory {
       }
     } finally {
       this.#readers.delete(reader);
+      this.#endings.delete(stop);
       signal.removeEventListener("abort", stop);
     }
   }

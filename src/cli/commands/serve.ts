@@ -7,6 +7,9 @@ import { EXIT } from "../exit-codes.ts";
 import { claimServer, findServer, releaseServer, serverUrl, type ServerState } from "../server-state.ts";
 import { VERSION } from "../version.ts";
 
+/** How long the last bytes of answers may take once everything else has ended, in milliseconds. */
+const FLUSH_MS = 2000;
+
 /** Runs the server in the foreground until SIGINT or SIGTERM. Returns the exit code. */
 export async function serve(flags: Flags): Promise<number> {
   const settings = resolveSettings(flags, process.env);
@@ -53,7 +56,9 @@ export async function serve(flags: Flags): Promise<number> {
     const accepted = listener.stop({ force: false });
     void stopping.second.then(() => router.kill());
     await router.close();
-    await Promise.race([accepted, listener.stop({ force: true })]);
+    history.close();
+    // What has been answered may still be on its way to a client that reads slowly.
+    await Promise.race([accepted, stopping.second, new Promise((resolve) => setTimeout(resolve, FLUSH_MS))]);
     return EXIT.success;
   } finally {
     await listener?.stop({ force: true });
