@@ -1,0 +1,4 @@
+export { KNOWN_OPTIONS } from "./known-options.ts";
+export { OptionTable, optionName, parseOptionsHelp, withoutDashes, type LlamaOption } from "./llama-option.ts";
+export { NO_PRESETS, readPresets, unknownKeys, type PresetFile, type PresetOptions } from "./preset-file.ts";
+export { isSecretOption, mergeOptions, presetIni, presetLaunch, type PresetLaunch } from "./preset-launch.ts";

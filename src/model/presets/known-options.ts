@@ -1,0 +1,257 @@
+/** The options of llama-server (version: 0.5.0-dev (build 1, commit de3ff81)), in the form of its help text; written by scripts/update-llama-options.ts. */
+export const KNOWN_OPTIONS = `
+-h, --help, --usage
+--version
+-cl, --cache-list
+--completion-bash
+-t, --threads VALUE  (env: LLAMA_ARG_THREADS)
+-tb, --threads-batch VALUE
+-C, --cpu-mask VALUE
+-Cr, --cpu-range VALUE
+--cpu-strict VALUE
+--prio VALUE
+--poll VALUE
+-Cb, --cpu-mask-batch VALUE
+-Crb, --cpu-range-batch VALUE
+--cpu-strict-batch VALUE
+--prio-batch VALUE
+--poll-batch VALUE
+-c, --ctx-size VALUE  (env: LLAMA_ARG_CTX_SIZE)
+-n, --predict, --n-predict VALUE  (env: LLAMA_ARG_N_PREDICT)
+-b, --batch-size VALUE  (env: LLAMA_ARG_BATCH)
+-ub, --ubatch-size VALUE  (env: LLAMA_ARG_UBATCH)
+--keep VALUE
+--swa-full  (env: LLAMA_ARG_SWA_FULL)
+-fa, --flash-attn VALUE  (env: LLAMA_ARG_FLASH_ATTN)
+--perf, --no-perf  (env: LLAMA_ARG_PERF)
+-e, --escape, --no-escape
+--rope-scaling VALUE  (env: LLAMA_ARG_ROPE_SCALING_TYPE)
+--rope-scale VALUE  (env: LLAMA_ARG_ROPE_SCALE)
+--rope-freq-base VALUE  (env: LLAMA_ARG_ROPE_FREQ_BASE)
+--rope-freq-scale VALUE  (env: LLAMA_ARG_ROPE_FREQ_SCALE)
+--yarn-orig-ctx VALUE  (env: LLAMA_ARG_YARN_ORIG_CTX)
+--yarn-ext-factor VALUE  (env: LLAMA_ARG_YARN_EXT_FACTOR)
+--yarn-attn-factor VALUE  (env: LLAMA_ARG_YARN_ATTN_FACTOR)
+--yarn-beta-slow VALUE  (env: LLAMA_ARG_YARN_BETA_SLOW)
+--yarn-beta-fast VALUE  (env: LLAMA_ARG_YARN_BETA_FAST)
+-kvo, --kv-offload, -nkvo, --no-kv-offload  (env: LLAMA_ARG_KV_OFFLOAD)
+--repack, -nr, --no-repack  (env: LLAMA_ARG_REPACK)
+--no-host  (env: LLAMA_ARG_NO_HOST)
+-ctk, --cache-type-k VALUE  (env: LLAMA_ARG_CACHE_TYPE_K)
+-ctv, --cache-type-v VALUE  (env: LLAMA_ARG_CACHE_TYPE_V)
+-dt, --defrag-thold VALUE  (env: LLAMA_ARG_DEFRAG_THOLD)
+-lm, --load-mode VALUE  (env: LLAMA_ARG_LOAD_MODE)
+-lzm, --lazy-mode VALUE  (env: LLAMA_ARG_LAZY_MODE)
+--numa VALUE  (env: LLAMA_ARG_NUMA)
+-dev, --device VALUE  (env: LLAMA_ARG_DEVICE)
+--list-devices
+-ot, --override-tensor VALUE  (env: LLAMA_ARG_OVERRIDE_TENSOR)
+-cmoe, --cpu-moe  (env: LLAMA_ARG_CPU_MOE)
+-ncmoe, --n-cpu-moe VALUE  (env: LLAMA_ARG_N_CPU_MOE)
+-ncffn, --n-cpu-ffn VALUE  (env: LLAMA_ARG_N_CPU_FFN)
+-ngl, --gpu-layers, --n-gpu-layers VALUE  (env: LLAMA_ARG_N_GPU_LAYERS)
+-sm, --split-mode VALUE  (env: LLAMA_ARG_SPLIT_MODE)
+-ts, --tensor-split VALUE  (env: LLAMA_ARG_TENSOR_SPLIT)
+-mg, --main-gpu VALUE  (env: LLAMA_ARG_MAIN_GPU)
+-fit, --fit VALUE  (env: LLAMA_ARG_FIT)
+-fitt, --fit-target VALUE  (env: LLAMA_ARG_FIT_TARGET)
+-fitc, --fit-ctx VALUE  (env: LLAMA_ARG_FIT_CTX)
+--check-tensors
+--override-kv VALUE
+--op-offload, --no-op-offload
+--lora VALUE
+--lora-scaled VALUE
+--control-vector VALUE
+--control-vector-scaled VALUE
+--control-vector-layer-range FIRST SECOND
+-m, --model VALUE  (env: LLAMA_ARG_MODEL)
+-mu, --model-url VALUE  (env: LLAMA_ARG_MODEL_URL)
+-dr, --docker-repo VALUE  (env: LLAMA_ARG_DOCKER_REPO)
+-hf, -hfr, --hf-repo VALUE  (env: LLAMA_ARG_HF_REPO)
+-hff, --hf-file VALUE  (env: LLAMA_ARG_HF_FILE)
+-hft, --hf-token VALUE  (env: HF_TOKEN)
+--log-disable
+--log-file VALUE  (env: LLAMA_ARG_LOG_FILE)
+--log-jsonl, --no-log-jsonl  (env: LLAMA_ARG_LOG_JSONL)
+--log-colors VALUE  (env: LLAMA_ARG_LOG_COLORS)
+-v, --verbose, --log-verbose
+--offline  (env: LLAMA_ARG_OFFLINE)
+-lv, --verbosity, --log-verbosity VALUE  (env: LLAMA_ARG_LOG_VERBOSITY)
+--log-prefix, --no-log-prefix  (env: LLAMA_ARG_LOG_PREFIX)
+--log-timestamps, --no-log-timestamps  (env: LLAMA_ARG_LOG_TIMESTAMPS)
+--spec-draft-type-k, -ctkd, --cache-type-k-draft VALUE  (env: LLAMA_ARG_SPEC_DRAFT_CACHE_TYPE_K)
+--spec-draft-type-v, -ctvd, --cache-type-v-draft VALUE  (env: LLAMA_ARG_SPEC_DRAFT_CACHE_TYPE_V)
+--samplers VALUE
+-s, --seed VALUE
+--sampler-seq, --sampling-seq VALUE
+--ignore-eos
+--temp, --temperature VALUE  (env: LLAMA_ARG_TEMPERATURE)
+--top-k VALUE  (env: LLAMA_ARG_TOP_K)
+--top-p VALUE  (env: LLAMA_ARG_TOP_P)
+--min-p VALUE  (env: LLAMA_ARG_MIN_P)
+--top-nsigma, --top-n-sigma VALUE
+--xtc-probability VALUE
+--xtc-threshold VALUE
+--typical, --typical-p VALUE
+--repeat-last-n VALUE
+--repeat-penalty VALUE  (env: LLAMA_ARG_REPEAT_PENALTY)
+--presence-penalty VALUE  (env: LLAMA_ARG_PRESENCE_PENALTY)
+--frequency-penalty VALUE  (env: LLAMA_ARG_FREQUENCY_PENALTY)
+--dry-multiplier VALUE
+--dry-base VALUE
+--dry-allowed-length VALUE
+--dry-penalty-last-n VALUE
+--dry-sequence-breaker VALUE
+--adaptive-target VALUE
+--adaptive-decay VALUE
+--dynatemp-range VALUE
+--dynatemp-exp VALUE
+--mirostat VALUE
+--mirostat-lr VALUE
+--mirostat-ent VALUE
+-l, --logit-bias VALUE
+--grammar VALUE
+--grammar-file VALUE
+-j, --json-schema VALUE
+-jf, --json-schema-file VALUE
+-bs, --backend-sampling  (env: LLAMA_ARG_BACKEND_SAMPLING)
+--spec-draft-hf, -hfd, -hfrd, --hf-repo-draft VALUE  (env: LLAMA_ARG_SPEC_DRAFT_HF_REPO)
+--spec-draft-threads, -td, --threads-draft VALUE
+--spec-draft-threads-batch, -tbd, --threads-batch-draft VALUE
+--spec-draft-cpu-mask, -Cd, --cpu-mask-draft VALUE
+--spec-draft-cpu-range, -Crd, --cpu-range-draft VALUE
+--spec-draft-cpu-strict, --cpu-strict-draft VALUE
+--spec-draft-prio, --prio-draft VALUE
+--spec-draft-poll, --poll-draft VALUE
+--spec-draft-cpu-mask-batch, -Cbd, --cpu-mask-batch-draft VALUE
+--spec-draft-cpu-strict-batch, --cpu-strict-batch-draft VALUE
+--spec-draft-prio-batch, --prio-batch-draft VALUE
+--spec-draft-poll-batch, --poll-batch-draft VALUE
+--spec-draft-override-tensor, -otd, --override-tensor-draft VALUE
+--spec-draft-cpu-moe, -cmoed, --cpu-moe-draft  (env: LLAMA_ARG_SPEC_DRAFT_CPU_MOE)
+--spec-draft-n-cpu-moe, --spec-draft-ncmoe, -ncmoed, --n-cpu-moe-draft VALUE  (env: LLAMA_ARG_SPEC_DRAFT_N_CPU_MOE)
+--spec-draft-n-max VALUE  (env: LLAMA_ARG_SPEC_DRAFT_N_MAX)
+--spec-draft-n-min VALUE  (env: LLAMA_ARG_SPEC_DRAFT_N_MIN)
+--spec-synth-len VALUE  (env: LLAMA_ARG_SPEC_SYNTH_LEN)
+--spec-synth-rates VALUE  (env: LLAMA_ARG_SPEC_SYNTH_RATES)
+--spec-draft-p-split, --draft-p-split VALUE  (env: LLAMA_ARG_SPEC_DRAFT_P_SPLIT)
+--spec-draft-p-min, --draft-p-min VALUE  (env: LLAMA_ARG_SPEC_DRAFT_P_MIN)
+--spec-draft-backend-sampling, --no-spec-draft-backend-sampling  (env: LLAMA_ARG_SPEC_DRAFT_BACKEND_SAMPLING)
+--spec-draft-device, -devd, --device-draft VALUE
+--spec-draft-ngl, -ngld, --gpu-layers-draft, --n-gpu-layers-draft VALUE  (env: LLAMA_ARG_N_GPU_LAYERS_DRAFT)
+--spec-draft-model, -md, --model-draft VALUE  (env: LLAMA_ARG_SPEC_DRAFT_MODEL)
+--spec-type VALUE  (env: LLAMA_ARG_SPEC_TYPE)
+--spec-ngram-mod-n-min VALUE
+--spec-ngram-mod-n-max VALUE
+--spec-ngram-mod-n-match VALUE
+--spec-ngram-simple-size-n VALUE
+--spec-ngram-simple-size-m VALUE
+--spec-ngram-simple-min-hits VALUE
+--spec-ngram-map-k-size-n VALUE
+--spec-ngram-map-k-size-m VALUE
+--spec-ngram-map-k-min-hits VALUE
+--spec-ngram-map-k4v-size-n VALUE
+--spec-ngram-map-k4v-size-m VALUE
+--spec-ngram-map-k4v-min-hits VALUE
+--draft, --draft-n, --draft-max VALUE  (env: LLAMA_ARG_DRAFT_MAX)
+--draft-min, --draft-n-min VALUE  (env: LLAMA_ARG_DRAFT_MIN)
+--spec-ngram-size-n VALUE
+--spec-ngram-size-m VALUE
+--spec-ngram-min-hits VALUE
+-lcs, --lookup-cache-static VALUE
+-lcd, --lookup-cache-dynamic VALUE
+--kv-unified-per-slot VALUE  (env: LLAMA_ARG_KV_UNIFIED_PER_SLOT)
+-ctxcp, --ctx-checkpoints, --swa-checkpoints VALUE  (env: LLAMA_ARG_CTX_CHECKPOINTS)
+-cms, --checkpoint-min-step VALUE  (env: LLAMA_ARG_CHECKPOINT_MIN_SPACING_NT)
+-cram, --cache-ram VALUE  (env: LLAMA_ARG_CACHE_RAM)
+-kvu, --kv-unified, -no-kvu, --no-kv-unified  (env: LLAMA_ARG_KV_UNIFIED)
+--cache-idle-slots, --no-cache-idle-slots  (env: LLAMA_ARG_CACHE_IDLE_SLOTS)
+--context-shift, --no-context-shift  (env: LLAMA_ARG_CONTEXT_SHIFT)
+-r, --reverse-prompt VALUE
+-sp, --special
+--warmup, --no-warmup
+--spm-infill
+--pooling VALUE  (env: LLAMA_ARG_POOLING)
+-np, --parallel VALUE  (env: LLAMA_ARG_N_PARALLEL)
+-cb, --cont-batching, -nocb, --no-cont-batching  (env: LLAMA_ARG_CONT_BATCHING)
+-mm, --mmproj VALUE  (env: LLAMA_ARG_MMPROJ)
+-mmu, --mmproj-url VALUE  (env: LLAMA_ARG_MMPROJ_URL)
+--mmproj-auto, --no-mmproj, --no-mmproj-auto  (env: LLAMA_ARG_MMPROJ_AUTO)
+--mmproj-offload, --no-mmproj-offload  (env: LLAMA_ARG_MMPROJ_OFFLOAD)
+-mmdev, --mmproj-device VALUE  (env: MTMD_BACKEND_DEVICE)
+--image-min-tokens VALUE  (env: LLAMA_ARG_IMAGE_MIN_TOKENS)
+--image-max-tokens VALUE  (env: LLAMA_ARG_IMAGE_MAX_TOKENS)
+--mtmd-batch-max-tokens VALUE  (env: LLAMA_ARG_MTMD_BATCH_MAX_TOKENS)
+--video-fps VALUE  (env: LLAMA_ARG_VIDEO_FPS)
+--video-timestamp-interval VALUE  (env: LLAMA_ARG_VIDEO_TIMESTAMP_INTERVAL)
+--video-ffmpeg-dir VALUE  (env: LLAMA_ARG_VIDEO_FFMPEG_DIR)
+-a, --alias VALUE  (env: LLAMA_ARG_ALIAS)
+--tags VALUE  (env: LLAMA_ARG_TAGS)
+--embd-normalize VALUE
+--host VALUE  (env: LLAMA_ARG_HOST)
+--port VALUE  (env: LLAMA_ARG_PORT)
+--reuse-port  (env: LLAMA_ARG_REUSE_PORT)
+--path VALUE  (env: LLAMA_ARG_STATIC_PATH)
+--cors-origins VALUE  (env: LLAMA_ARG_CORS_ORIGINS)
+--cors-methods VALUE  (env: LLAMA_ARG_CORS_METHODS)
+--cors-headers VALUE  (env: LLAMA_ARG_CORS_HEADERS)
+--cors-credentials, --no-cors-credentials  (env: LLAMA_ARG_CORS_CREDENTIALS)
+--api-prefix VALUE  (env: LLAMA_ARG_API_PREFIX)
+--ui-config, --webui-config VALUE  (env: LLAMA_ARG_UI_CONFIG)
+--ui-config-file, --webui-config-file VALUE  (env: LLAMA_ARG_UI_CONFIG_FILE)
+--ui-mcp-proxy, --webui-mcp-proxy, --no-ui-mcp-proxy, --no-webui-mcp-proxy  (env: LLAMA_ARG_UI_MCP_PROXY)
+--tools VALUE  (env: LLAMA_ARG_TOOLS)
+--tools-runtime VALUE  (env: LLAMA_ARG_TOOLS_RUNTIME)
+--mcp-servers-config VALUE  (env: LLAMA_ARG_MCP_SERVERS_CONFIG)
+--mcp-servers-json VALUE  (env: LLAMA_ARG_MCP_SERVERS_JSON)
+-ag, --agent, -no-ag, --no-agent  (env: LLAMA_ARG_AGENT)
+--ui, --webui, --no-ui, --no-webui  (env: LLAMA_ARG_UI)
+--embedding, --embeddings  (env: LLAMA_ARG_EMBEDDINGS)
+--rerank, --reranking  (env: LLAMA_ARG_RERANKING)
+--api-key VALUE  (env: LLAMA_API_KEY)
+--api-key-file VALUE  (env: LLAMA_ARG_API_KEY_FILE)
+--ssl-key-file VALUE  (env: LLAMA_ARG_SSL_KEY_FILE)
+--ssl-cert-file VALUE  (env: LLAMA_ARG_SSL_CERT_FILE)
+--chat-template-kwargs VALUE  (env: LLAMA_ARG_CHAT_TEMPLATE_KWARGS)
+-to, --timeout VALUE  (env: LLAMA_ARG_TIMEOUT)
+--sse-ping-interval VALUE  (env: LLAMA_ARG_SSE_PING_INTERVAL)
+--threads-http VALUE  (env: LLAMA_ARG_THREADS_HTTP)
+--cache-prompt, --no-cache-prompt  (env: LLAMA_ARG_CACHE_PROMPT)
+--cache-reuse VALUE  (env: LLAMA_ARG_CACHE_REUSE)
+--metrics  (env: LLAMA_ARG_ENDPOINT_METRICS)
+--props  (env: LLAMA_ARG_ENDPOINT_PROPS)
+--slots, --no-slots  (env: LLAMA_ARG_ENDPOINT_SLOTS)
+--slot-save-path VALUE
+--media-path VALUE
+--models-dir VALUE  (env: LLAMA_ARG_MODELS_DIR)
+--models-preset VALUE  (env: LLAMA_ARG_MODELS_PRESET)
+--models-max VALUE  (env: LLAMA_ARG_MODELS_MAX)
+--models-autoload, --no-models-autoload  (env: LLAMA_ARG_MODELS_AUTOLOAD)
+--jinja, --no-jinja  (env: LLAMA_ARG_JINJA)
+--reasoning-format VALUE  (env: LLAMA_ARG_THINK)
+-rea, --reasoning VALUE  (env: LLAMA_ARG_REASONING)
+--reasoning-effort VALUE  (env: LLAMA_ARG_REASONING_EFFORT)
+--reasoning-budget VALUE  (env: LLAMA_ARG_THINK_BUDGET)
+--reasoning-budget-message VALUE  (env: LLAMA_ARG_THINK_BUDGET_MESSAGE)
+--reasoning-preserve, --no-reasoning-preserve  (env: LLAMA_ARG_REASONING_PRESERVE)
+--chat-template VALUE  (env: LLAMA_ARG_CHAT_TEMPLATE)
+--chat-template-file VALUE  (env: LLAMA_ARG_CHAT_TEMPLATE_FILE)
+--skip-chat-parsing, --no-skip-chat-parsing  (env: LLAMA_ARG_SKIP_CHAT_PARSING)
+--prefill-assistant, --no-prefill-assistant  (env: LLAMA_ARG_PREFILL_ASSISTANT)
+-sps, --slot-prompt-similarity VALUE
+--lora-init-without-apply
+--sleep-idle-seconds VALUE
+--log-prompts-dir VALUE
+--embd-gemma-default
+--fim-qwen-1.5b-default
+--fim-qwen-3b-default
+--fim-qwen-7b-default
+--fim-qwen-7b-spec
+--fim-qwen-14b-spec
+--fim-qwen-30b-default
+--gpt-oss-20b-default
+--gpt-oss-120b-default
+--vision-gemma-4b-default
+--vision-gemma-12b-default
+--spec-default
+`;
