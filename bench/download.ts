@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,8 +13,8 @@ const USAGE = `Downloads one large file from the local hub with lemon.ts, curl a
   bin/bun bench/download.ts [--megabytes 2048] [--rounds 1] [--folder DIR]
 
 The files go to DIR (a temporary folder by default); each contender starts with an empty cache and written-out disk buffers. Time and
-CPU are those of the contender's process with its children. "synced" says whether the bytes were on the disk at that time: lemon.ts
-waits for them, the others do not, so a second row shows curl with \`sync\` after it.
+CPU are those of the contender's process with its children. lemon.ts verifies the hash and waits until the disk has the bytes; curl
+and hf do neither, so a row shows curl with both after it. Memory is the peak of the contender's first process, on Linux.
 `;
 
 const { values } = parseArgs({
@@ -51,6 +52,7 @@ await writeLargeFile(join(root, "hub", REPO, FILE), megabytes);
 const endpoint = await startHub();
 const python = await huggingfaceHubPython("2.4.0");
 
+const url = `${endpoint}/${REPO}/resolve/main/${FILE}`;
 const contenders: readonly ((cacheDir: string) => Promise<Result>)[] = [
   (cacheDir) =>
     run("lemon.ts", [process.execPath, join(import.meta.dir, "download-once.ts"), REPO, FILE], {
@@ -58,8 +60,12 @@ const contenders: readonly ((cacheDir: string) => Promise<Result>)[] = [
       isVerified: true,
       isSynced: true,
     }),
-  (cacheDir) => curl("curl", cacheDir, ""),
-  (cacheDir) => curl("curl; sync", cacheDir, " && sync -d"),
+  (cacheDir) => run("curl", ["curl", "--silent", "--location", "--fail", "--output", join(cacheDir, FILE), url]),
+  (cacheDir) => {
+    const file = join(cacheDir, FILE);
+    const script = `curl --silent --location --fail --output '${file}' '${url}' && sync --data '${file}' && sha256sum '${file}' >/dev/null`;
+    return run("curl; sync; sha256sum", ["sh", "-c", script], { isVerified: true, isSynced: true });
+  },
   (cacheDir) =>
     run("hf download", [python, "-m", "huggingface_hub.cli.hf", "download", REPO, FILE], {
       env: { ...pythonEnvironment({ endpoint, cacheDir }), HF_HUB_DISABLE_XET: "1" },
@@ -77,25 +83,39 @@ for (let round = 0; round < Number(values.rounds); round++) {
 }
 print(results);
 
-function curl(name: string, cacheDir: string, after: string): Promise<Result> {
-  const command = `curl --silent --location --fail --output ${join(cacheDir, FILE)} ${endpoint}/${REPO}/resolve/main/${FILE}`;
-  const file = join(cacheDir, FILE);
-  return run(name, ["sh", "-c", command + after.replace("-d", `-d ${file}`)], { env: process.env, isSynced: after !== "" });
-}
-
 async function run(
   name: string,
   command: string[],
-  { env, isVerified = false, isSynced = false }: { env: NodeJS.ProcessEnv; isVerified?: boolean; isSynced?: boolean },
+  { env = process.env, isVerified = false, isSynced = false }: { env?: NodeJS.ProcessEnv; isVerified?: boolean; isSynced?: boolean } = {},
 ): Promise<Result> {
   const startMs = performance.now();
-  const child = Bun.spawn(command, { env, stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(command, { env, stdout: "pipe", stderr: "ignore" });
+  const peak = watchPeak(child.pid);
   const output = await new Response(child.stdout).text();
   if ((await child.exited) !== 0) throw new Error(`${name} failed: ${output}`);
   const wallMs = performance.now() - startMs;
-  const usage = child.resourceUsage();
   const idleBytes = Number(/^idleBytes=(\d+)$/m.exec(output)?.[1]) || undefined;
-  return { name, wallMs, cpuMs: Number(usage?.cpuTime.total ?? 0) / 1000, peakBytes: usage?.maxRSS ?? 0, idleBytes, isVerified, isSynced };
+  const cpuMs = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000;
+  return { name, wallMs, cpuMs, peakBytes: peak(), idleBytes, isVerified, isSynced };
+}
+
+/**
+ * The high-water mark that the kernel keeps, read until the process is gone. Not `ru_maxrss`: that one begins with the size of the
+ * process that forked.
+ */
+function watchPeak(pid: number): () => number {
+  let peakBytes = 0;
+  const timer = setInterval(() => {
+    try {
+      peakBytes = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024 || peakBytes;
+    } catch {
+      // Gone, or not Linux.
+    }
+  }, 10);
+  return () => {
+    clearInterval(timer);
+    return peakBytes;
+  };
 }
 
 /** The hub is a process of its own, so that its work is in nobody's numbers. */
@@ -138,7 +158,7 @@ function print(all: readonly Result[]): void {
       "time s": (wallMs / 1000).toFixed(2),
       "MB/s": Math.round((megabytes * MIB) / 1e6 / (wallMs / 1000)),
       "CPU s": (median(mine.map((result) => result.cpuMs)) / 1000).toFixed(2),
-      "peak MB": Math.round(peak / 1e6),
+      "peak MB": peak > 0 && !first.name.includes(";") ? Math.round(peak / 1e6) : "",
       "above idle MB": first.idleBytes === undefined ? "" : Math.round((peak - median(mine.map((result) => result.idleBytes ?? 0))) / 1e6),
       verified: first.isVerified ? "sha256" : "length",
       synced: first.isSynced ? "yes" : "no",

@@ -3,8 +3,8 @@ import type { Clock } from "./clock.ts";
 const MIB = 1 << 20;
 const FIRST_BYTES = 2 * MIB;
 const MIN_BYTES = MIB / 4;
-/** Parts that collect in memory until their turn. Three connections with this much were measured at 50 MB, four with 3 MiB at 65. */
-const MAX_PARALLEL_BYTES = 4 * MIB;
+/** Parts that collect in memory until their turn. Three connections with this much stay below 60 MB with all that the runtime adds. */
+const MAX_PARALLEL_BYTES = 3 * MIB;
 /** The only part there is streams to the disk, so its size costs nothing; it bounds how late a change of pace is noticed. */
 const MAX_SINGLE_BYTES = 64 * MIB;
 /** Long enough that asking costs little of a part's time, short enough that a killed process has lost little. */
@@ -12,6 +12,9 @@ const AIM_MS = 1000;
 /** One connection that has not finished its part by then is not fast enough to stay alone. */
 const FIRST_PATIENCE_MS = 200;
 const PATIENCE_MS = 3 * AIM_MS;
+
+/** Waiting this many times as long as working is what a network looks like; less may be other programs at work on this machine. */
+const MOSTLY = 3;
 
 interface MeasuredPart {
   readonly bytes: number;
@@ -57,7 +60,7 @@ export class Pace {
 
   #learn({ bytes, elapsedMs, waitedMs, workedMs }: MeasuredPart): void {
     this.#parts++;
-    if (waitedMs >= workedMs) this.#isParallel = true;
+    if (waitedMs >= MOSTLY * workedMs) this.#isParallel = true;
     const aimed = (bytes / Math.max(1, elapsedMs)) * AIM_MS;
     // Half of the step, so that one lucky part does not decide.
     this.#nextBytes = Math.round(Math.min(MAX_SINGLE_BYTES, Math.max(MIN_BYTES, (this.#nextBytes + aimed) / 2)));

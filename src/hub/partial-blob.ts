@@ -30,6 +30,9 @@ export class PartialBlob implements AsyncDisposable {
   #writtenBytes: number;
   #pending: { chunk: Uint8Array; isOurs: boolean }[] = [];
   #pendingBytes = 0;
+  /** Of the write that is under way. */
+  #writingBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
   #lastWriteMs: number;
   #isClosed = false;
 
@@ -57,7 +60,7 @@ export class PartialBlob implements AsyncDisposable {
 
   /** Bytes of the content that are here, in the file or about to be written. */
   get bytes(): number {
-    return this.#writtenBytes + this.#pendingBytes;
+    return this.#writtenBytes + this.#writingBytes + this.#pendingBytes;
   }
 
   /** Hashes what an earlier process has left. */
@@ -78,17 +81,30 @@ export class PartialBlob implements AsyncDisposable {
     this.#pending.push({ chunk, isOurs });
     this.#pendingBytes += chunk.length;
     const isDue = this.#pendingBytes >= WRITE_BYTES || this.#options.clock.now() - this.#lastWriteMs >= WRITE_EVERY_MS;
-    if (isDue || !isOurs) await this.flush();
+    if (!isOurs) return await this.flush();
+    if (!isDue) return;
+    await this.#writing;
+    // Not awaited: the next bytes are received and hashed meanwhile. Who writes next hears of its failure.
+    this.#writing = this.#writePending();
+    this.#writing.catch(() => {});
   }
 
   async flush(): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#writePending();
+    await this.#writing;
+  }
+
+  async #writePending(): Promise<void> {
     const pending = this.#pending;
     this.#pending = [];
+    this.#writingBytes = this.#pendingBytes;
     this.#pendingBytes = 0;
     let chunks = pending.map(({ chunk }) => chunk);
     while (chunks.length > 0) {
       const { bytesWritten } = await this.#file.writev(chunks, this.#writtenBytes);
       this.#writtenBytes += bytesWritten;
+      this.#writingBytes -= bytesWritten;
       chunks = withoutFirst(chunks, bytesWritten);
     }
     this.#lastWriteMs = this.#options.clock.now();
@@ -117,17 +133,24 @@ export class PartialBlob implements AsyncDisposable {
 
   /** Forgets everything that has arrived. */
   async restart(): Promise<void> {
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    await this.#drop();
     await this.#file.truncate(0);
     this.#writtenBytes = 0;
     this.#check = newCheck(this.#options);
   }
 
   async discard(): Promise<void> {
-    this.#pending = [];
+    await this.#drop();
     await this.close();
     await unlink(this.path);
+  }
+
+  async #drop(): Promise<void> {
+    this.#pending = [];
+    await this.#writing.catch(() => {});
+    this.#writing = Promise.resolve();
+    this.#writingBytes = 0;
+    this.#pendingBytes = 0;
   }
 
   async close(): Promise<void> {
