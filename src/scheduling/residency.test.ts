@@ -73,4 +73,22 @@ describe("deciding about a waiting request", () => {
   test("too many residents after the limit shrank are all evicted when idle", () => {
     expect(decide(wish("c"), [resident("a"), resident("b", { lastUsedMs: 1 })], limits)).toEqual({ kind: "load", evict: ["a", "b"] });
   });
+
+  test("a limit over all kinds counts models of other kinds and evicts them too", () => {
+    const residents = [resident("a", { lastUsedMs: 2 }), resident("e", { kind: "embedding", lastUsedMs: 1 })];
+    const total = { maxLoaded: Infinity, maxTotal: 2, patienceMs: 5000 };
+    expect(decide(wish("b"), residents, total)).toEqual({ kind: "load", evict: ["e"] });
+    expect(decide(wish("b"), residents, { ...total, maxTotal: 3 })).toEqual({ kind: "load", evict: [] });
+  });
+
+  test("a model that goes for one limit counts for the other one as gone", () => {
+    const residents = [resident("a", { lastUsedMs: 2 }), resident("e", { kind: "embedding", lastUsedMs: 1 })];
+    expect(decide(wish("b"), residents, { maxLoaded: 1, maxTotal: 2, patienceMs: 5000 })).toEqual({ kind: "load", evict: ["a"] });
+  });
+
+  test("a request waits when either limit is reached by busy models", () => {
+    const residents = [resident("a", { inFlight: 1 }), resident("e", { kind: "embedding", inFlight: 1 })];
+    const decision = decide(wish("b"), residents, { maxLoaded: 2, maxTotal: 2, patienceMs: 5000 });
+    expect(decision).toEqual({ kind: "queue", busy: ["a", "e"], drain: undefined });
+  });
 });

@@ -23,34 +23,51 @@ export type Decision =
   /** The model is being loaded, or its old engine is still going: the next event decides. */
   | { readonly kind: "wait" }
   | { readonly kind: "load"; readonly evict: readonly string[] }
-  /** Every place of this kind is taken by busy models; `drain` names one that shall take no new requests. */
+  /** Every place is taken by busy models; `drain` names one that shall take no new requests. */
   | { readonly kind: "queue"; readonly busy: readonly string[]; readonly drain: string | undefined };
 
 export interface ResidencyLimits {
   /** How many models of one kind may be resident, loading ones included. */
   readonly maxLoaded: number;
+  /** How many models of all kinds together. No limit by default. */
+  readonly maxTotal?: number | undefined;
   /** How long a request waits for a busy model before that one takes no new requests, in milliseconds. */
   readonly patienceMs: number;
 }
 
 /**
  * Decides what happens to one waiting request, given who is resident: a ready model serves, a loading one is joined, a free place is
- * used, else the least recently used idle model of the same kind goes. A busy or loading model is never evicted.
+ * used, else the least recently used idle model goes (of the same kind, where that limit is reached). A busy or loading model is never
+ * evicted.
  */
 export function decide(wish: Wish, residents: readonly Resident[], limits: ResidencyLimits): Decision {
   const own = residents.find((resident) => resident.model === wish.model);
   if (own !== undefined) return { kind: own.state === "ready" ? "serve" : "wait" };
-  const rivals = residents.filter((resident) => resident.kind === wish.kind);
-  const excess = rivals.length + 1 - limits.maxLoaded;
-  if (excess <= 0) return { kind: "load", evict: [] };
-  // Places that are being freed count as free once they are: until then the load waits for them.
-  const stopping = rivals.filter((resident) => resident.state === "stopping").length;
-  if (stopping >= excess) return { kind: "wait" };
-  const idle = rivals
-    .filter((resident) => resident.inFlight === 0 && (resident.state === "ready" || resident.state === "draining"))
-    .toSorted((a, b) => a.lastUsedMs - b.lastUsedMs);
-  if (idle.length >= excess - stopping) return { kind: "load", evict: idle.slice(0, excess - stopping).map(({ model }) => model) };
-  return { kind: "queue", busy: rivals.map(({ model }) => model), drain: chooseDrain(wish, rivals, limits) };
+  const { maxLoaded, maxTotal = Infinity } = limits;
+  const evict: Resident[] = [];
+  let isPlaceBeingFreed = false;
+  for (const [rivals, limit] of [
+    [residents.filter(({ kind }) => kind === wish.kind), maxLoaded] as const,
+    [residents, maxTotal] as const,
+  ]) {
+    const left = rivals.filter((rival) => !evict.includes(rival));
+    const excess = left.length + 1 - limit;
+    if (excess <= 0) continue;
+    // Places that are being freed count as free once they are: until then the load waits for them.
+    const stopping = left.filter(({ state }) => state === "stopping").length;
+    if (stopping >= excess) {
+      isPlaceBeingFreed = true;
+      continue;
+    }
+    const idle = left
+      .filter(({ inFlight, state }) => inFlight === 0 && (state === "ready" || state === "draining"))
+      .toSorted((a, b) => a.lastUsedMs - b.lastUsedMs);
+    if (idle.length < excess - stopping) {
+      return { kind: "queue", busy: rivals.map(({ model }) => model), drain: chooseDrain(wish, rivals, limits) };
+    }
+    evict.push(...idle.slice(0, excess - stopping));
+  }
+  return isPlaceBeingFreed ? { kind: "wait" } : { kind: "load", evict: evict.map(({ model }) => model) };
 }
 
 /** So that a model under constant load cannot keep another one out for ever: the least busy one is drained for a request that waits long. */
