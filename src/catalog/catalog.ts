@@ -60,6 +60,8 @@ export interface Catalog {
    * @throws {@link RouterError} `NOT_A_GGUF`
    */
   inspect(entry: ModelEntry): Promise<ModelInspection | undefined>;
+  /** Absolute paths of a model's files on this disk, whatever they hold: shards in order, projector last; none when they are not all here. */
+  pathsOf(entry: ModelEntry): Promise<readonly string[]>;
   /**
    * What a pull has to fetch, and whether to register it afterwards.
    * @throws {@link RouterError} `INVALID_REQUEST`, `MODEL_NOT_FOUND` or `MODEL_ALREADY_REGISTERED`.

@@ -167,6 +167,12 @@ export class DiskCatalog implements Catalog {
     return { facts, files };
   }
 
+  async pathsOf(entry: ModelEntry): Promise<readonly string[]> {
+    const isRegistered = entry.source === "registry" || entry.source === "user";
+    const found = isRegistered ? await this.#entryFiles.find(entry) : await this.#filesOf(entry);
+    return found?.paths ?? [];
+  }
+
   async #filesOf(entry: ModelEntry): Promise<EntryFiles | undefined> {
     if (entry.source === "builtin") {
       const files = await this.#builtin.locate(entry.id);

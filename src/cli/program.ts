@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import type { Flags } from "../router/index.ts";
 import type { ListFlags } from "./commands/list.ts";
+import type { PullFlags } from "./commands/pull.ts";
 import { EXIT } from "./exit-codes.ts";
 import { INTERRUPTED, Interruption } from "./interruptible.ts";
 import { reportError } from "./report-error.ts";
@@ -52,6 +53,36 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .option("--json", "as JSON")
     .action(async (flags: ListFlags) => {
       exitCode = await (await import("./commands/list.ts")).list(flags);
+    });
+  program
+    .command("pull")
+    .description("download models")
+    .argument("<models...>", "registered names, checkpoints org/repo:VARIANT, or new names user.NAME with --checkpoint and --recipe")
+    .option("--checkpoint <checkpoint>", "repository on the hub, org/repo:VARIANT for GGUF files")
+    .option("--recipe <recipe>", "which engines run it: llamacpp, flm, …")
+    .option("--mmproj <file>", "projector file in the repository")
+    .option("--reasoning [value]", "the model thinks before it answers")
+    .option("--vision", "the model sees images")
+    .option("--embedding", "the model turns texts into vectors")
+    .option("--reranking", "the model orders documents by relevance")
+    .action(async (models: string[], flags: PullFlags) => {
+      exitCode = await (await import("./commands/pull.ts")).pull(models, flags);
+    });
+  program
+    .command("delete")
+    .description("delete the files of models; blobs that another model needs stay")
+    .argument("<models...>", "names or checkpoints")
+    .option("--unload", "also when loaded: unload first")
+    .action(async (models: string[], flags: { unload?: boolean }) => {
+      exitCode = await (await import("./commands/delete.ts")).deleteModels(models, flags);
+    });
+  program
+    .command("search")
+    .description("search the hub for GGUF repositories")
+    .argument("<query>", "words of the name, or ORG/REPO to list what it offers")
+    .option("--json", "as JSON")
+    .action(async (query: string, flags: { json?: boolean }) => {
+      exitCode = await (await import("./commands/search.ts")).search(query, flags);
     });
   program
     .command("info")

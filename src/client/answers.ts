@@ -70,7 +70,8 @@ export interface PullRequest {
   readonly reranking?: boolean | undefined;
 }
 
-export type DownloadState = "queued" | "downloading" | "waiting" | "paused" | "done" | "failed" | "cancelled";
+/** `waiting`: another program is writing one of the files. */
+export type DownloadState = "running" | "waiting" | "paused" | "done" | "failed" | "cancelled";
 
 /** A download job: one per set of files. Sizes in bytes. */
 export interface Download {

@@ -33,6 +33,6 @@ export async function apiErrorOf(response: Response): Promise<LemonadeApiError> 
 
 /** The error inside an event of a stream, or undefined when the event is none. */
 export function apiErrorOfEvent(data: unknown): LemonadeApiError | undefined {
-  const error = (data as { error?: ErrorFields } | null)?.error;
-  return error === undefined ? undefined : new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: error.code });
+  const error = (data as { error?: ErrorFields | null } | null)?.error;
+  return !error ? undefined : new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: error.code });
 }

@@ -40,6 +40,10 @@ export class LemonadeClient {
     return (await this.#json<{ data: readonly Model[] }>("GET", `models${all ? "?show_all=true" : ""}`, undefined, options)).data;
   }
 
+  async model(model: string, options?: CallOptions): Promise<Model> {
+    return await this.#json<Model>("GET", `models/${encodeURIComponent(model)}`, undefined, options);
+  }
+
   /** What the files of a model say, and what it needs with a context of `contextTokens`. */
   async modelDetails(
     model: string,
@@ -65,8 +69,11 @@ export class LemonadeClient {
    */
   async *pull(request: PullRequest, options?: CallOptions): AsyncGenerator<Download> {
     for await (const { event, data } of this.#events("pull", { ...request, stream: true }, options)) {
+      if (event === "complete") return;
       if (event === "progress") yield data as Download; // The server's own event.
     }
+    options?.signal?.throwIfAborted();
+    throw new LemonadeApiError("The server ended before the download was done", { status: 0, code: undefined });
   }
 
   /** Downloads that run, wait, are paused or have failed. */
@@ -74,8 +81,8 @@ export class LemonadeClient {
     return (await this.#json<{ data: readonly Download[] }>("GET", "downloads", undefined, options)).data;
   }
 
-  /** `remove` forgets a download and what it has fetched; `cancel` stops it and keeps that. */
-  async controlDownload(id: string, action: "pause" | "resume" | "cancel" | "remove", options?: CallOptions): Promise<void> {
+  /** `cancel` drops what has arrived of unfinished files; `pause` keeps everything. */
+  async controlDownload(id: string, action: "pause" | "resume" | "cancel", options?: CallOptions): Promise<void> {
     await this.#json("POST", "downloads/control", { id, action }, options);
   }
 

@@ -6,6 +6,7 @@ import type { LogHistory, Router } from "../router/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
+import { libraryEndpoints } from "./endpoints/library.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
@@ -46,6 +47,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...inferenceEndpoints(router, generations),
     ...haltEndpoints(router, generations),
     ...modelEndpoints(router, { startedMs: Date.now() }),
+    ...libraryEndpoints(router),
     ...residencyEndpoints(router, { version }),
     ...statsEndpoints(router),
     ...logEndpoints(options),

@@ -9,6 +9,8 @@ export interface RelayRequest {
   readonly model: string;
   /** What the model must be good for; undefined when any will do. */
   readonly kind?: ModelKind | undefined;
+  /** Whether a model that is not here may be downloaded first. */
+  readonly mayDownload?: boolean | undefined;
   /** Path on the engine, with its query. */
   readonly path: string;
   /** The client's body, sent as it is. */
@@ -37,12 +39,12 @@ const EXIT_NOTICE_MS = 250;
  * after 100 requests) is replaced without anybody noticing. After the first byte a failure becomes the dialect's error event.
  */
 export async function relay(router: Router, request: RelayRequest): Promise<Response> {
-  const { model, kind, caller } = request;
+  const { model, kind, mayDownload, caller } = request;
   const generation = request.generations.start({ model, caller, client: request.signal });
   const { signal } = generation;
   try {
     for (let attempt = 1; ; attempt++) {
-      const lease = await router.acquire(model, { kind, signal });
+      const lease = await router.acquire(model, { kind, mayDownload, signal });
       generation.model = lease.entry.id;
       try {
         return await relayOnce(router, lease, { ...request, generation });

@@ -24,3 +24,5 @@ export { describeProgress, type InstallProgress } from "../backends/index.ts";
 export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";
 export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from "../telemetry/index.ts";
 export type { ModelDetails } from "./model-details.ts";
+export type { DownloadStatus } from "../hub/index.ts";
+export { ModelLibrary } from "./model-library.ts";

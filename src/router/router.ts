@@ -10,6 +10,7 @@ import { createBackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, type ModelDetails } from "./model-details.ts";
+import { ModelLibrary } from "./model-library.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
 
 export interface RouterOptions {
@@ -41,6 +42,8 @@ export interface AcquireOptions {
   readonly signal: AbortSignal;
   /** What the model must be good for; undefined when any will do. */
   readonly kind?: ModelKind | undefined;
+  /** Whether a model that is not here may be downloaded for this request. */
+  readonly mayDownload?: boolean | undefined;
 }
 
 /** How long running requests may go on when the server shuts down, in milliseconds. */
@@ -49,6 +52,8 @@ const SHUTDOWN_DRAIN_MS = 10_000;
 /** The composition root: turns a model name into a lease on an engine, and owns every lifetime behind it. */
 export interface Router extends AsyncDisposable {
   readonly catalog: Catalog;
+  /** Downloads, searches and the deletion of files. */
+  readonly library: ModelLibrary;
   /** What requests cost, per model. */
   readonly stats: RequestStats;
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
@@ -64,6 +69,11 @@ export interface Router extends AsyncDisposable {
   ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
   /** Unloads one model, or all; requests in flight may finish for a while. Returns the names that were resident. */
   unload(model?: string): Promise<string[]>;
+  /**
+   * Deletes the files of a model, unloading it first when asked to. Returns the freed bytes.
+   * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
+   */
+  deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<number>;
   /** Resident models, most recently used first. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
@@ -79,6 +89,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   for (const command of await records.reapLeftovers()) log.warning("router", `ended an engine left over by a killed server: ${command}`);
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const catalog = createCatalog(settings);
+  const library = new ModelLibrary({ catalog, log, env, downloadsDir: join(settings.cacheDir, "downloads") });
   const chooseBackend = createBackendChooser(settings, context);
   const prepare: PrepareEngine = async (entry, options, signal) => {
     const files = await catalog.locate(entry);
@@ -107,7 +118,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       return server;
     },
   });
-  return new LocalRouter({ catalog, loop, prepare, settings });
+  return new LocalRouter({ catalog, library, loop, prepare, settings });
 }
 
 /** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
@@ -126,13 +137,15 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
 
 class LocalRouter implements Router {
   readonly catalog: Catalog;
+  readonly library: ModelLibrary;
   readonly stats = new RequestStats();
   readonly #loop: ResidencyLoop;
   readonly #prepare: PrepareEngine;
   readonly #settings: Settings;
 
-  constructor(parts: { catalog: Catalog; loop: ResidencyLoop; prepare: PrepareEngine; settings: Settings }) {
+  constructor(parts: { catalog: Catalog; library: ModelLibrary; loop: ResidencyLoop; prepare: PrepareEngine; settings: Settings }) {
     this.catalog = parts.catalog;
+    this.library = parts.library;
     this.#loop = parts.loop;
     this.#prepare = parts.prepare;
     this.#settings = parts.settings;
@@ -150,8 +163,8 @@ class LocalRouter implements Router {
     throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`, { hint });
   }
 
-  async acquire(model: string, { signal, kind }: AcquireOptions): Promise<Lease> {
-    const entry = await this.#resolveForUse(model);
+  async acquire(model: string, { signal, kind, mayDownload = false }: AcquireOptions): Promise<Lease> {
+    const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
     await this.#checkBeforeEviction(entry, {}, signal);
     return await this.#loop.acquire(entry, { signal });
@@ -161,7 +174,7 @@ class LocalRouter implements Router {
     model: string,
     { signal, load = {} }: { signal: AbortSignal; load?: LoadOptions | undefined },
   ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
-    const entry = await this.#resolveForUse(model);
+    const entry = await this.#resolveForUse(model, { mayDownload: true, signal });
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
     const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
     if (resident === undefined) await this.#checkBeforeEviction(entry, load, signal);
@@ -205,10 +218,25 @@ class LocalRouter implements Router {
   }
 
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */
-  async #resolveForUse(model: string): Promise<CatalogEntry> {
+  async #resolveForUse(model: string, { mayDownload, signal }: { mayDownload: boolean; signal: AbortSignal }): Promise<CatalogEntry> {
     const entry = await this.resolve(model);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
-    throw notDownloaded(entry);
+    if (!mayDownload || entry.recipe !== "llamacpp") throw notDownloaded(entry);
+    await this.library.ensure(entry, signal);
+    return await this.resolve(model);
+  }
+
+  async deleteModel(model: string, { signal, unload }: { signal: AbortSignal; unload: boolean }): Promise<number> {
+    const entry = await this.catalog.find(model);
+    if (entry === undefined) throw new RouterError("MODEL_NOT_REGISTERED", `There is no model named ${JSON.stringify(model)} to delete`);
+    if (this.#loop.instances.some((instance) => instance.model === entry.id)) {
+      if (!unload)
+        throw new RouterError("MODEL_IN_USE", `${entry.id} is loaded`, {
+          hint: "Unload it first, or delete it with `unload` (lemonade delete --unload).",
+        });
+      await this.#loop.unload(entry.id);
+    }
+    return (await this.library.delete(entry, signal)).freedBytes;
   }
 
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */
@@ -223,6 +251,7 @@ class LocalRouter implements Router {
 
   async close({ drainMs = SHUTDOWN_DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {
     await this.#loop.close(drainMs);
+    await this.library[Symbol.asyncDispose]();
     await this.catalog[Symbol.asyncDispose]();
   }
 

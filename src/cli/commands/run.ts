@@ -12,6 +12,7 @@ import { ProgressLine } from "../progress-line.ts";
 import { clientOf } from "../running-client.ts";
 import { findServer, serverUrl, type ServerState } from "../server-state.ts";
 import { startBackgroundServer } from "../start-background-server.ts";
+import { pullModel } from "./pull.ts";
 import { stop } from "./stop.ts";
 
 /**
@@ -71,6 +72,8 @@ async function loadAny(client: LemonadeClient, [model = "", ...others]: readonly
 const POLL_MS = 250;
 
 async function load(client: LemonadeClient, model: string, signal: AbortSignal): Promise<string> {
+  const known = await client.model(model, { signal });
+  if (!known.downloaded) await pullModel(client, { model_name: model });
   using line = new ProgressLine();
   line.show(`Loading ${model} ...`);
   const timer = setInterval(() => {

@@ -100,12 +100,13 @@ function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint 
       return await relay(router, {
         model,
         kind,
+        mayDownload: identity.scopes.includes("manage"),
         path: enginePath,
         body: changed === undefined ? bytes : new TextEncoder().encode(JSON.stringify(changed)),
         signal,
-        translation: translate?.(body, { model, request }),
         generations: options.generations,
         caller: callerOf(call),
+        translation: translate?.(body, { model, request }),
       });
     },
   });

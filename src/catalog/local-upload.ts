@@ -1,0 +1,166 @@
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { RouterError } from "../errors.ts";
+import type { ListedFile } from "../model/index.ts";
+import type { Catalog } from "./catalog.ts";
+import type { CatalogEntry } from "./catalog-entry.ts";
+import { checkUploadRecipe, uploadedEntry, uploadFolder, uploadPath, type UploadedModel } from "./uploaded-model.ts";
+
+export interface UploadOptions {
+  readonly hubCacheDir: string;
+  readonly catalog: Catalog;
+  /** Bytes that will come, where the client tells: more than fit are refused before the first of them. */
+  readonly expectedBytes?: number | undefined;
+}
+
+/** A folder of weights and their companions has tens of files; a whole disk shall not come by mistake. */
+const MAX_FILES = 2000;
+/** Followed by the process that writes it: what a killed server left is known by that. */
+const TEMPORARY_PREFIX = ".lemonade-upload-";
+
+/**
+ * Starts to take a model's files. They gather in a temporary folder of the cache, on the same disk as their place; disposing an upload
+ * that is not finished removes it.
+ */
+export async function beginUpload(options: UploadOptions): Promise<LocalUpload> {
+  const { hubCacheDir, expectedBytes = 0 } = options;
+  try {
+    await mkdir(hubCacheDir, { recursive: true });
+    await removeLeftovers(hubCacheDir);
+    const { bavail, bsize } = await statfs(hubCacheDir);
+    if (bavail * bsize < expectedBytes) {
+      throw new RouterError("DISK_FULL", `The files need ${gigabytes(expectedBytes)}, and ${gigabytes(bavail * bsize)} are free in ${hubCacheDir}`);
+    }
+    return new LocalUpload(options, await mkdtemp(join(hubCacheDir, `${TEMPORARY_PREFIX}${process.pid}-`)));
+  } catch (error) {
+    throw writeError(error, hubCacheDir);
+  }
+}
+
+/** One model on its way into the cache. */
+export class LocalUpload implements AsyncDisposable {
+  readonly #options: UploadOptions;
+  readonly #folder: string;
+  readonly #files: ListedFile[] = [];
+
+  constructor(options: UploadOptions, folder: string) {
+    this.#options = options;
+    this.#folder = folder;
+  }
+
+  /**
+   * Refuses what cannot be finished, so that nobody sends gigabytes in vain.
+   * @throws {@link RouterError} `INVALID_REQUEST`, `MODEL_ALREADY_REGISTERED`.
+   */
+  async check({ model, recipe }: Pick<UploadedModel, "model" | "recipe">): Promise<void> {
+    const { catalog, hubCacheDir } = this.#options;
+    const folder = uploadFolder(model);
+    checkUploadRecipe(recipe);
+    if ((await catalog.find(model)) !== undefined) throw taken(model, "A model of that name is registered");
+    // Also the folder of a repository that was downloaded: its files are not mixed with others.
+    if (await stat(join(hubCacheDir, folder)).catch(() => undefined)) throw taken(model, `The cache has a folder ${folder} already`);
+  }
+
+  /**
+   * Writes one file as its content comes.
+   * @param given - Its path as a browser tells it, the chosen folder included.
+   * @throws {@link RouterError} `INVALID_REQUEST` for a path that leads elsewhere, `DISK_FULL`, `CACHE_NOT_WRITABLE`.
+   */
+  async addFile(given: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const path = uploadPath(given);
+    if (this.#files.length >= MAX_FILES) throw new RouterError("INVALID_REQUEST", `More than ${MAX_FILES} files are no model`);
+    const target = join(this.#folder, path);
+    let sizeBytes = 0;
+    await mkdir(dirname(target), { recursive: true }).catch((error: unknown) => rethrow(error, given));
+    const file = await open(target, "wx").catch((error: unknown) => rethrow(error, given));
+    try {
+      for await (const piece of content) {
+        for (let at = 0; at < piece.length; ) at += (await file.write(piece, at).catch((error: unknown) => rethrow(error, given))).bytesWritten;
+        sizeBytes += piece.length;
+      }
+    } finally {
+      await file.close();
+    }
+    this.#files.push({ path, sizeBytes });
+  }
+
+  /**
+   * Puts the files in their place and registers the model.
+   * @throws {@link RouterError} `INVALID_REQUEST`, `NOT_A_GGUF`, `VARIANT_NOT_FOUND`, `VARIANT_AMBIGUOUS`, `MODEL_ALREADY_REGISTERED`.
+   */
+  async finish(request: UploadedModel, { signal }: { signal: AbortSignal }): Promise<CatalogEntry> {
+    const { catalog, hubCacheDir } = this.#options;
+    await this.check(request);
+    if (this.#files.length === 0) throw new RouterError("INVALID_REQUEST", "The form holds no model_files");
+    const entry = uploadedEntry(request, this.#files);
+    const folder = join(hubCacheDir, uploadFolder(request.model));
+    signal.throwIfAborted();
+    try {
+      // Fails when another upload of that name was faster: a folder with files in it is not replaced.
+      await rename(this.#folder, folder);
+    } catch (error) {
+      throw ["ENOTEMPTY", "EEXIST", "EPERM"].includes(codeOf(error)) ? taken(request.model, "It was uploaded at the same time") : error;
+    }
+    try {
+      if (entry.recipe === "llamacpp") await catalog.inspect(entry);
+      return await catalog.register(entry, { signal });
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Removes what the uploads of ended servers have left. */
+async function removeLeftovers(hubCacheDir: string): Promise<void> {
+  for (const name of await readdir(hubCacheDir)) {
+    const pid = name.startsWith(TEMPORARY_PREFIX) ? Number.parseInt(name.slice(TEMPORARY_PREFIX.length), 10) : Number.NaN;
+    if (!Number.isNaN(pid) && !isAlive(pid)) await rm(join(hubCacheDir, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === "EPERM"; // Somebody else's.
+  }
+}
+
+function taken(model: string, why: string): RouterError {
+  return new RouterError("MODEL_ALREADY_REGISTERED", `${model} cannot be uploaded: ${why}`, { hint: "Delete it first, or choose another name." });
+}
+
+const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | undefined)?.code);
+
+function rethrow(error: unknown, path: string): never {
+  throw writeError(error, path);
+}
+
+/** Says in the user's words why a file could not be written. */
+function writeError(error: unknown, path: string): unknown {
+  switch (error instanceof RouterError ? "" : codeOf(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+    case "EFBIG":
+      return new RouterError("DISK_FULL", `There is no space left for ${path}`, { cause: error });
+    case "EROFS":
+    case "EACCES":
+    case "EPERM":
+      return new RouterError("CACHE_NOT_WRITABLE", `${path} cannot be written`, { cause: error, hint: "Make the cache writable, or set HF_HUB_CACHE." });
+    case "EEXIST":
+    case "EISDIR":
+    case "ENOTDIR":
+      return new RouterError("INVALID_REQUEST", `The form holds ${JSON.stringify(path)} twice`, { cause: error });
+    default:
+      return error;
+  }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}

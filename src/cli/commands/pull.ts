@@ -1,0 +1,69 @@
+import type { Download, LemonadeClient, PullRequest } from "../../client/index.ts";
+import { EXIT } from "../exit-codes.ts";
+import { formatBytes, formatDuration } from "../format.ts";
+import { interruptible } from "../interruptible.ts";
+import { openServer } from "../open-server.ts";
+import { ProgressLine } from "../progress-line.ts";
+
+export interface PullFlags {
+  readonly checkpoint?: string | undefined;
+  readonly recipe?: string | undefined;
+  readonly mmproj?: string | undefined;
+  /** A flag; Lemonade's first version wanted a value behind it, which may still be given. */
+  readonly reasoning?: boolean | string | undefined;
+  readonly vision?: boolean | undefined;
+  readonly embedding?: boolean | undefined;
+  readonly reranking?: boolean | undefined;
+}
+
+/** Downloads models, one after the other. */
+export async function pull(models: readonly string[], flags: PullFlags): Promise<number> {
+  await using server = await openServer();
+  for (const model of models) {
+    await pullModel(server.client, { model_name: model, ...flags, reasoning: flags.reasoning ? true : undefined });
+    console.log(`Model pulled successfully: ${model}`);
+  }
+  return EXIT.success;
+}
+
+/** Downloads one model and shows its progress. Ctrl-C pauses the download, so that the next pull goes on where it was. */
+export async function pullModel(client: LemonadeClient, request: PullRequest): Promise<void> {
+  using line = new ProgressLine();
+  await interruptible(async (signal) => {
+    let last: Download | undefined;
+    try {
+      for await (const download of client.pull(request, { signal })) {
+        last = download;
+        line.show(describeDownload(download));
+      }
+    } catch (error) {
+      const running = last ?? (await client.downloads()).find(({ model }) => model === request.model_name);
+      if (signal.aborted && running !== undefined) {
+        await client.controlDownload(running.id, "pause");
+        line.clear();
+        const kept = `${formatBytes(running.bytes_done)} of ${formatBytes(running.bytes_total)}`;
+        console.error(`Stopped at ${kept}, which are kept. Go on with: lemonade pull ${running.model}`);
+      }
+      throw error;
+    }
+  });
+}
+
+/** One line: all files together, then the one that is under way. */
+function describeDownload({ model, state, files, bytes_done, bytes_total, bytes_per_second, eta_seconds }: Download): string {
+  const percent = bytes_total > 0 ? Math.floor((bytes_done / bytes_total) * 100) : 0;
+  const speed = bytes_per_second === null ? "" : ` ${formatBytes(bytes_per_second)}/s`;
+  const eta = eta_seconds === null ? "" : ` ETA ${formatDuration(eta_seconds)}`;
+  const current = files.find((file) => file.bytes_done > 0 && file.bytes_done < file.bytes_total);
+  const index =
+    current === undefined ? "" : ` [${files.indexOf(current) + 1}/${files.length} ${current.path} ${formatBytes(current.bytes_done)}]`;
+  const note = state === "waiting" ? " waiting for another program" : "";
+  return `${model} ${bar(percent)} ${percent} % of ${formatBytes(bytes_total)}${speed}${eta}${note}${files.length > 1 ? index : ""}`;
+}
+
+const BAR_WIDTH = 20;
+
+function bar(percent: number): string {
+  const filled = Math.round((percent / 100) * BAR_WIDTH);
+  return `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}]`;
+}
