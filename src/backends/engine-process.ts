@@ -2,6 +2,7 @@ import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
+import { EXIT_LINE } from "./engine-protocol.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
 import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
 
@@ -85,7 +86,7 @@ export class EngineProcess implements WrappedServer {
   async stop(): Promise<void> {
     if (this.#child === undefined) return;
     if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
-    await this.#child.stop({ exitLine: "cmd_router_to_child:exit" });
+    await this.#child.stop({ exitLine: EXIT_LINE });
     this.#state = this.#state === "stopping" ? "stopped" : this.#state;
   }
 

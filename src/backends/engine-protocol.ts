@@ -5,6 +5,9 @@ export interface EngineStateLine {
   readonly progress?: LoadProgress | undefined;
 }
 
+/** What llama.cpp's router writes to a child's standard input to end it. */
+export const EXIT_LINE = "cmd_router_to_child:exit";
+
 const PREFIX = "cmd_child_to_router:";
 
 /**

@@ -52,6 +52,11 @@ export function engineAddress(options: ResolvedOptions): EngineAddress {
   };
 }
 
+/** The address of a path of the engine, below its prefix. */
+export function urlOf({ baseUrl }: EngineAddress, path: string): URL {
+  return new URL(baseUrl.pathname.replace(/\/$/, "") + path, baseUrl);
+}
+
 function lastValue(argv: readonly string[], flag: string): string | undefined {
   const at = argv.lastIndexOf(flag);
   return at === -1 ? undefined : argv[at + 1];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { temporaryFolder } from "../../../../test/fixtures/temporary-folder.ts";
 import { resolveExecutable } from "./resolve-executable.ts";
 import { defaultVariant, detectTarget, VARIANTS } from "./target.ts";
+import { rejection } from "../../../../test/fixtures/rejection.ts";
 
 async function place(folder: string, ...parts: readonly string[]): Promise<string> {
   const path = join(folder, ...parts);
@@ -12,12 +13,6 @@ async function place(folder: string, ...parts: readonly string[]): Promise<strin
   await chmod(path, 0o755);
   return path;
 }
-
-const rejection = async (promise: Promise<unknown>): Promise<unknown> =>
-  await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
 
 test("an executable is found by target, variant and name, each with its default", async () => {
   await using folder = await temporaryFolder();
