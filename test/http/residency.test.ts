@@ -9,6 +9,7 @@ import {
   makeModels,
   rejection,
   startLemonade,
+  until,
   type Lemonade,
   type MisbehavingEngine,
   type Workspace,
@@ -80,6 +81,36 @@ describeWithEachEngine("several models", (engine) => {
         .match(/loading plain/g),
     ).toHaveLength(1);
     expect(await server.models()).toHaveLength(1);
+  });
+});
+
+describe("unloading", () => {
+  test("a model at work lets it finish; requests that come meanwhile load it again", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, (gatePath) => [{ answers: [{ kind: "stream", gate: gatePath("answer") }] }, {}]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    const stream = await server.post("/v1/chat/completions", { model: "tiny", messages: HELLO });
+    const unloaded = server.post("/api/v1/unload", { model_name: "tiny" });
+    await until("it is unloading", async () => (await server.model("tiny")).state === "stopping");
+    const late = server.post("/v1/chat/completions", { model: "tiny", messages: HELLO });
+    await server.waiting(1);
+    await engine.openGate("answer");
+    expect(await stream.text()).toEndWith("data: [DONE]\n\n");
+    expect([(await unloaded).status, (await late).status]).toEqual([200, 200]);
+    expect(await engine.journal("start")).toHaveLength(2);
+  });
+
+  test("a model that is loading ends the load, and those who wait for it learn why", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, (gatePath) => [{ gate: gatePath("never") }]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    const asked = server.post("/v1/chat/completions", { model: "tiny", messages: HELLO });
+    await engine.noted("start");
+    expect((await server.post("/api/v1/unload", { model_name: "tiny" })).status).toBe(200);
+    const response = await asked;
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({ error: { message: expect.stringContaining("unloaded while it was loading") } });
+    expect(await server.models()).toEqual([]);
   });
 });
 
