@@ -32,9 +32,6 @@ export interface ListenOptions {
 /** How long a connection may be silent between requests, or in the middle of one that it sends, in seconds. */
 const IDLE_SECONDS = 60;
 
-/** The largest request body, in bytes: that of llama-server. */
-const MAX_BODY_BYTES = 100 * 2 ** 20;
-
 interface SocketData {
   readonly session: SocketSession;
   drained: PromiseWithResolvers<void>;
@@ -77,10 +74,9 @@ function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<Soc
     hostname,
     port,
     idleTimeout: IDLE_SECONDS,
-    maxRequestBodySize: MAX_BODY_BYTES,
+    // Whoever reads a body limits it: files of models come here, too. Bun takes no more than is read, and drops what nobody reads.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch(request, server) {
-      // The request is here: a model may load for minutes before the first byte of its answer, and our own timers are idle timers.
-      if (request.body === null) server.timeout(request, 0);
       const connection: Connection = {
         upgrade(asked, session) {
           const isOpen = server.upgrade(asked, { data: { session, drained: Promise.withResolvers() } });

@@ -24,8 +24,17 @@ export interface RelayRequest {
   readonly translation?: Translation | undefined;
 }
 
-/** Response headers that speak of one connection, or that are ours to set. */
-const DROPPED_HEADERS = ["connection", "keep-alive", "transfer-encoding", "server", "proxy-authenticate", "trailer", "upgrade"];
+/** Response headers that speak of one connection, or that are ours to set; the length is computed from what we send. */
+const DROPPED_HEADERS: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-authenticate",
+  "server",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 
 /** An answer up to this size is read whole before its first byte leaves, so that an engine that dies meanwhile costs a retry, not the answer. */
 const MAX_BUFFERED_BYTES = 2 ** 20;
@@ -72,15 +81,19 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     if (timings !== undefined) router.stats.record({ model: lease.entry.id, timeToFirstTokenMs: timings.promptMs, ...timings });
   };
   const upstream = await send(lease, request, generation.signal);
-  const headers = new Headers(upstream.headers);
-  for (const name of [...DROPPED_HEADERS, ...[...headers.keys()].filter((key) => key.startsWith("access-control-"))]) headers.delete(name);
-  const length = headers.get("content-length");
-  headers.delete("content-length"); // Ours is computed from what we send.
-  if (upstream.body === null || (length !== null && Number(length) <= MAX_BUFFERED_BYTES)) {
+  const { status } = upstream;
+  const headers = passedHeaders(upstream.headers);
+  const length = upstream.headers.get("content-length");
+  // Asked before the body: whoever touches that as a stream pays for one, also when the bytes are then read at once.
+  if (length !== null && Number(length) <= MAX_BUFFERED_BYTES) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
     const translated = upstream.ok ? request.translation?.whole(new TextDecoder().decode(whole)) : undefined;
-    return new Response(translated ?? whole, { status: upstream.status, headers });
+    return new Response(translated ?? whole, { status, headers });
+  }
+  if (upstream.body === null) {
+    end([]);
+    return new Response(null, { status, headers });
   }
   const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
   if (isEventStream) {
@@ -98,7 +111,16 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
       return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
     },
   });
-  return new Response(body, { status: upstream.status, headers });
+  return new Response(body, { status, headers });
+}
+
+/** Built up rather than thinned out: that is half the work. */
+function passedHeaders(upstream: Headers): Headers {
+  const headers = new Headers();
+  upstream.forEach((value, name) => {
+    if (!DROPPED_HEADERS.has(name) && !name.startsWith("access-control-")) headers.append(name, value);
+  });
+  return headers;
 }
 
 async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): Promise<Response> {
