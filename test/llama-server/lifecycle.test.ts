@@ -232,7 +232,7 @@ describe.skipIf(process.platform === "win32")("a llama-server process", () => {
       await using prepared = await prepare({}, { port });
       const error = await rejection(prepared.server.start());
       expect(error).toMatchObject({ code: "server_error-startup_error", reason: "port_taken" });
-      expect((error as Error).message).toContain(`port ${port}`);
+      expect(error.message).toContain(`port ${port}`);
       expect(prepared.server.pid).toBeUndefined();
     } finally {
       await new Promise((resolve) => other.close(resolve));
