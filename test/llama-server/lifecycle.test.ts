@@ -73,6 +73,11 @@ describe.skipIf(process.platform === "win32")("a llama-server process", () => {
     expect(prepared.server.state).toBe("failed");
   });
 
+  test("whose port is taken between our look and its own says so when it ends", async () => {
+    await using prepared = await prepare({ exitCode: 1, stderr: ["E srv start: couldn't bind HTTP server socket, hostname: 127.0.0.1"] });
+    expect(await rejection(prepared.server.start())).toMatchObject({ reason: "port_taken", exitCode: 1 });
+  });
+
   test("that never listens and one that never finishes loading fail with different errors, and leave nothing behind", async () => {
     for (const [behaviour, code] of [
       [{ listenDelayMs: 600_000 }, "server_error-health_check_error"],
