@@ -11,7 +11,7 @@ describeWith("llamacpp", "models and residency", (engine) => {
   beforeAll(async () => {
     workspace = await createWorkspace();
     const models = await makeModels(join(workspace.folder, "models"), ["plain"]);
-    server = await startLemonade({ engine, workspace, flags: models.flags });
+    server = await startLemonade({ engine, workspace, flags: models.flags, env: { LEMONADE_OFFLINE: "1" } });
   });
   afterAll(async () => {
     await server[Symbol.asyncDispose]();
@@ -145,11 +145,12 @@ describeWith("llamacpp", "models and residency", (engine) => {
     expect((await server.model("plain")).pid).toBe(before[0]!.pid);
   });
 
-  test("a model that must be downloaded first is not there, and touches nothing", async () => {
+  test("a model that is not here and cannot be fetched touches nothing", async () => {
     await server.post("/api/v1/load", { model_name: "plain" });
     const { pid } = await server.model("plain");
     const response = await server.post("/v1/chat/completions", { model: "org/Absent-GGUF:Q4_0", messages: HELLO });
-    expect(response.status).toBe(404);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { code: "offline" } });
     expect((await server.model("plain")).pid).toBe(pid);
   });
 
