@@ -1,7 +1,7 @@
 import { describeExit, type ExitInfo } from "../../../platform/index.ts";
 import type { StartFailureReason } from "../../explain-start-failure.ts";
 import { LLAMA_SERVER_ERRORS, type LlamaServerErrorCode } from "./error-codes.ts";
-import { ENGLISH, fillTemplate } from "./messages.ts";
+import { ENGLISH_MESSAGES, fillTemplate } from "./messages.ts";
 
 /** An error as plain data, for logs and for the body of an answer. */
 export interface LlamaServerErrorJson {
@@ -35,7 +35,7 @@ export abstract class LlamaProcessError extends Error {
     args: Readonly<Record<string, string>>,
     { type, status, ...options }: ErrorOptions & { readonly type?: string | undefined; readonly status?: number | undefined } = {},
   ) {
-    super(fillTemplate(ENGLISH[code], args, "en"), options);
+    super(fillTemplate(ENGLISH_MESSAGES[code], args, "en"), options);
     this.code = code;
     this.args = args;
     this.type = type ?? LLAMA_SERVER_ERRORS[code].type;

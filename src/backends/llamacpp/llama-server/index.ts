@@ -52,15 +52,15 @@ export type {
 export { createLlamaServer, LlamaServer } from "./llama-server.ts";
 export { mergeArgs } from "./merge-args.ts";
 export {
-  ENGLISH,
-  FIRST_GENERATION_ENGLISH,
+  ENGLISH_MESSAGES,
+  FIRST_GENERATION_MESSAGES,
   formatError,
   MESSAGE_LANGUAGES,
   type LocalizableError,
   type MessageCatalog,
   type MessageKey,
 } from "./messages.ts";
-export { GERMAN } from "./messages-german.ts";
+export { GERMAN_MESSAGES } from "./messages-german.ts";
 export { FALLBACK_PORT, parseOptions, resolveOptions, type LlamaServerOptions, type ResolvedOptions } from "./options.ts";
 export type { OutputLine } from "./output-feed.ts";
 export { redactModelPath } from "./redact-model-path.ts";

@@ -1,7 +1,7 @@
 import type { MessageKey } from "./messages.ts";
 
 /** The German texts. */
-export const GERMAN: Readonly<Record<MessageKey, string>> = {
+export const GERMAN_MESSAGES: Readonly<Record<MessageKey, string>> = {
   "server_error-server_not_ready": "Der Modell-Server startet noch. Bitte warten und erneut versuchen.",
   "server_error-startup_error": "Der Modell-Server konnte nicht gestartet werden: {var_0}.",
   "server_error-process_error": "Fehler im Prozess des Modell-Servers: {var_0}.",

@@ -8,16 +8,16 @@ import {
   StartupError,
   UpstreamClientError,
 } from "./errors.ts";
-import { GERMAN } from "./messages-german.ts";
-import { ENGLISH, FIRST_GENERATION_ENGLISH, fillTemplate, formatError, MESSAGE_LANGUAGES } from "./messages.ts";
+import { GERMAN_MESSAGES } from "./messages-german.ts";
+import { ENGLISH_MESSAGES, FIRST_GENERATION_MESSAGES, fillTemplate, formatError, MESSAGE_LANGUAGES } from "./messages.ts";
 
 const slots = (text: string): string[] => [...text.matchAll(/\{\$?(\w+)/g)].map(([, name]) => name ?? "").sort();
 
 test("every language has every text, with the same slots", () => {
-  for (const code of Object.keys(LLAMA_SERVER_ERRORS)) expect(ENGLISH).toHaveProperty([code]);
-  expect(Object.keys(GERMAN).sort()).toEqual(Object.keys(ENGLISH).sort());
-  for (const [key, text] of Object.entries(ENGLISH)) {
-    expect({ key, slots: slots((GERMAN as Record<string, string>)[key] ?? "") }).toEqual({ key, slots: slots(text) });
+  for (const code of Object.keys(LLAMA_SERVER_ERRORS)) expect(ENGLISH_MESSAGES).toHaveProperty([code]);
+  expect(Object.keys(GERMAN_MESSAGES).sort()).toEqual(Object.keys(ENGLISH_MESSAGES).sort());
+  for (const [key, text] of Object.entries(ENGLISH_MESSAGES)) {
+    expect({ key, slots: slots((GERMAN_MESSAGES as Record<string, string>)[key] ?? "") }).toEqual({ key, slots: slots(text) });
   }
   expect(MESSAGE_LANGUAGES).toEqual(["en", "de"]);
 });
@@ -39,20 +39,20 @@ test("numbers are written as the language writes them", () => {
 
 test("the reason of a failed start is translated, its details stay", () => {
   const exit = { code: 1, signal: null };
-  const error = new StartupError(ENGLISH["start_failure-not_a_gguf"], { reason: "not_a_gguf", exit });
+  const error = new StartupError(ENGLISH_MESSAGES["start_failure-not_a_gguf"], { reason: "not_a_gguf", exit });
   expect(formatError(error, "de")).toBe("Der Modell-Server konnte nicht gestartet werden: die Datei ist kein GGUF-Modell (exit code 1).");
   expect(formatError(new StartupError("no known reason", { exit }), "de")).toContain(": no known reason (exit code 1).");
 });
 
 test("the first generation of messages is still there under its keys, and falls back to the current one", () => {
-  expect(formatError(new ServerNotReadyError(), FIRST_GENERATION_ENGLISH)).toBe(
+  expect(formatError(new ServerNotReadyError(), FIRST_GENERATION_MESSAGES)).toBe(
     "server not ready: the server process has not completed initialization",
   );
-  expect(formatError(new StartTimeoutError(300), FIRST_GENERATION_ENGLISH)).toBe("server health check timed out after 300 seconds");
-  expect(formatError(new UpstreamClientError("refused"), FIRST_GENERATION_ENGLISH)).toBe("error connecting to internal service: refused");
-  expect(formatError(new InvalidOptionsError("model"), FIRST_GENERATION_ENGLISH)).toBe("builder_error: uninitialized field: model");
+  expect(formatError(new StartTimeoutError(300), FIRST_GENERATION_MESSAGES)).toBe("server health check timed out after 300 seconds");
+  expect(formatError(new UpstreamClientError("refused"), FIRST_GENERATION_MESSAGES)).toBe("error connecting to internal service: refused");
+  expect(formatError(new InvalidOptionsError("model"), FIRST_GENERATION_MESSAGES)).toBe("builder_error: uninitialized field: model");
   const io = new ProcessIoError("file_read", { path: "/x", source: "denied" });
-  expect(formatError(io, FIRST_GENERATION_ENGLISH)).toBe("Failed to read file /x: denied.");
+  expect(formatError(io, FIRST_GENERATION_MESSAGES)).toBe("Failed to read file /x: denied.");
 });
 
 test("slots of earlier message files are understood: by position, with a dollar, with blanks", () => {

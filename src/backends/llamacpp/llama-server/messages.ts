@@ -1,6 +1,6 @@
 import type { StartFailureReason } from "../../explain-start-failure.ts";
 import type { LlamaServerErrorCode } from "./error-codes.ts";
-import { GERMAN } from "./messages-german.ts";
+import { GERMAN_MESSAGES } from "./messages-german.ts";
 
 /**
  * Texts by key. A key is an error code, or `start_failure-` and the reason of a failed start. In a text `{name}` stands for an argument
@@ -13,7 +13,7 @@ export type MessageCatalog = Readonly<Record<string, string>>;
 export type MessageKey = LlamaServerErrorCode | `start_failure-${StartFailureReason}`;
 
 /** The English texts; they are also the `message` of every error. */
-export const ENGLISH = {
+export const ENGLISH_MESSAGES = {
   "server_error-server_not_ready": "Model server is starting up. Please wait and try again.",
   "server_error-startup_error": "Failed to start model server: {var_0}.",
   "server_error-process_error": "Model server process error: {var_0}.",
@@ -45,9 +45,9 @@ export const ENGLISH = {
 
 /**
  * The wording of the first generation of message files, under its own keys, for programs whose logs or tests know it. What it did not
- * have comes from {@link ENGLISH}.
+ * have comes from {@link ENGLISH_MESSAGES}.
  */
-export const FIRST_GENERATION_ENGLISH = {
+export const FIRST_GENERATION_MESSAGES = {
   "server_error-server_not_ready": "server not ready: the server process has not completed initialization",
   "server_error-startup_error": "failed to start server: {$var_0}",
   "server_error-process_error": "server process error: {$var_0}",
@@ -60,7 +60,7 @@ export const FIRST_GENERATION_ENGLISH = {
   "builder_error-validation_error": "builder_error: validation error: {$var_0}",
 } as const satisfies MessageCatalog;
 
-const CATALOGS: Readonly<Record<string, MessageCatalog>> = { en: ENGLISH, de: GERMAN };
+const CATALOGS: Readonly<Record<string, MessageCatalog>> = { en: ENGLISH_MESSAGES, de: GERMAN_MESSAGES };
 
 /** The languages that {@link formatError} knows by itself. */
 export const MESSAGE_LANGUAGES: readonly string[] = Object.keys(CATALOGS);
@@ -83,8 +83,8 @@ export interface LocalizableError {
 export function formatError(error: unknown, language: string | MessageCatalog = "en"): string {
   if (!isLocalizable(error)) return error instanceof Error ? error.message : String(error);
   const tag = typeof language === "string" ? primaryLanguage(language) : "en";
-  const catalog: MessageCatalog = typeof language === "string" ? (CATALOGS[tag] ?? ENGLISH) : language;
-  const textOf = (key: string): string | undefined => catalog[key] ?? (ENGLISH as MessageCatalog)[key];
+  const catalog: MessageCatalog = typeof language === "string" ? (CATALOGS[tag] ?? ENGLISH_MESSAGES) : language;
+  const textOf = (key: string): string | undefined => catalog[key] ?? (ENGLISH_MESSAGES as MessageCatalog)[key];
   const template = textOf(error.code);
   if (template === undefined) return error.message;
   const reason = error.reason === undefined ? undefined : textOf(`start_failure-${error.reason}`);
@@ -104,7 +104,7 @@ export function fillTemplate(template: string, args: Readonly<Record<string, str
 
 /** The English reason at the head of the first argument gives way to its translation; details after it (`exit code 1`) stay. */
 function translateReason(args: Readonly<Record<string, string>>, reason: string | undefined, translated: string): Record<string, string> {
-  const english = (ENGLISH as MessageCatalog)[`start_failure-${reason}`];
+  const english = (ENGLISH_MESSAGES as MessageCatalog)[`start_failure-${reason}`];
   const text = args["var_0"] ?? "";
   return english !== undefined && text.startsWith(english) ? { ...args, var_0: translated + text.slice(english.length) } : { ...args };
 }

@@ -4,7 +4,7 @@ import { findPortHolder, pickFreePort } from "../../../platform/index.ts";
 import { isExecutable } from "../find-executable.ts";
 import type { EngineAddress } from "./argv.ts";
 import { ExecutableNotFoundError, ModelNotFoundError, StartupError } from "./errors.ts";
-import { ENGLISH } from "./messages.ts";
+import { ENGLISH_MESSAGES } from "./messages.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { redactModelPath } from "./redact-model-path.ts";
 
@@ -28,6 +28,10 @@ export async function checkPort({ baseUrl }: EngineAddress): Promise<void> {
   } catch (cause) {
     const holder = await findPortHolder(port);
     const holderText = holder === undefined ? "" : ` by process ${holder.pid}, ${holder.name}`;
-    throw new StartupError(`${ENGLISH["start_failure-port_taken"]} (port ${port}${holderText})`, { reason: "port_taken" }, { cause });
+    throw new StartupError(
+      `${ENGLISH_MESSAGES["start_failure-port_taken"]} (port ${port}${holderText})`,
+      { reason: "port_taken" },
+      { cause },
+    );
   }
 }
