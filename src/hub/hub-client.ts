@@ -4,10 +4,10 @@ import { isSafeBlobName, isSafeRepoPath, normalizeEtag } from "../model/index.ts
 import { ModelInfoAnswer, SearchAnswer, TreeAnswer } from "./answers.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import type { ContentName } from "./content-name.ts";
-import { refusalError } from "./refusal.ts";
+import { refusalError, type Subject } from "./refusal.ts";
 import { retrying } from "./retry.ts";
 import type { HubSettings } from "./settings.ts";
-import { HubTransport, originOf, type Answer, type SendOptions } from "./transport.ts";
+import { connectionError, HubTransport, originOf, type Answer } from "./transport.ts";
 
 export interface RepoSummary {
   readonly repo: string;
@@ -55,8 +55,12 @@ export interface Revision {
   readonly signal?: AbortSignal | undefined;
 }
 
+type About = Omit<Subject, "endpoint" | "hasToken">;
+
 /** Questions are asked by somebody who waits, so they are given up sooner than downloads. */
 const MAX_ATTEMPTS = 4;
+/** A long file list may take this many times as long as the first byte of it. */
+const BODY_TIMEOUTS = 3;
 /** A repository of a million files is a mistake or an attack. */
 const MAX_TREE_PAGES = 1000;
 
@@ -138,26 +142,20 @@ export class HubClient {
     return { commit, etag, sizeBytes: size, content: contentNameOf(etag, linkedEtag !== null), url: location ?? answer.url };
   }
 
-  #subject(repo: string | undefined, revision: string | undefined): { endpoint: string; repo?: string; revision?: string } {
-    return { endpoint: this.settings.endpoint, ...(repo === undefined ? {} : { repo }), ...(revision === undefined ? {} : { revision }) };
+  async #subject(about: About): Promise<Subject> {
+    return { endpoint: this.settings.endpoint, hasToken: (await this.transport.token()) !== undefined, ...about };
   }
 
   async #getJson<T extends v.GenericSchema>(
     url: string,
     schema: T,
-    { repo, revision }: { repo?: string; revision?: string },
+    about: About,
     signal: AbortSignal | undefined,
   ): Promise<{ value: v.InferOutput<T>; answer: Answer }> {
-    const options: SendOptions = { signal };
     return await retrying(
       async () => {
-        const answer = await this.transport.send(url, options);
-        const { response } = answer;
-        if (!response.ok) {
-          await response.body?.cancel();
-          throw refusalError(response, { ...this.#subject(repo, revision), hasToken: (await this.transport.token()) !== undefined });
-        }
-        const parsed = v.safeParse(schema, await response.json().catch(() => undefined));
+        const { answer, text } = await this.#getText(url, about, signal);
+        const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
         if (parsed.success) return { value: parsed.output, answer };
         throw new RouterError("DOWNLOAD_FAILED", `${originOf(url)} does not answer as a model hub does: ${v.summarize(parsed.issues)}`, {
           hint: "Check HF_ENDPOINT, and that no proxy answers in the hub's place.",
@@ -165,6 +163,20 @@ export class HubClient {
       },
       { clock: this.#clock, signal, maxAttempts: MAX_ATTEMPTS },
     );
+  }
+
+  async #getText(url: string, about: About, signal: AbortSignal | undefined): Promise<{ answer: Answer; text: string }> {
+    // The headers have a deadline of their own; this one is for an answer that stops in the middle.
+    const deadline = AbortSignal.timeout(BODY_TIMEOUTS * this.settings.metadataTimeoutMs);
+    try {
+      const answer = await this.transport.send(url, { signal: signal ? AbortSignal.any([signal, deadline]) : deadline });
+      if (answer.response.ok) return { answer, text: await answer.response.text() };
+      await answer.response.body?.cancel();
+      throw refusalError(answer.response, await this.#subject(about));
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error instanceof RouterError ? error : connectionError(error, url);
+    }
   }
 }
 

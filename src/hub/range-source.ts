@@ -1,8 +1,9 @@
 import { RouterError } from "../errors.ts";
+import { AnswerBody, Connection } from "./answer-body.ts";
 import type { FileMetadata } from "./hub-client.ts";
 import { refusalError } from "./refusal.ts";
 import { TransientError } from "./retry.ts";
-import { connectionError, originOf, type Answer, type HubTransport } from "./transport.ts";
+import { originOf, type Answer, type HubTransport } from "./transport.ts";
 
 /** The server sent the whole file although a part was asked for, or another file than the one before. */
 export class RangeRefusedError extends RouterError {
@@ -55,12 +56,15 @@ export class RangeSource {
     yield* this.#read(body, length);
   }
 
-  async #send(headers: Record<string, string>, signal: AbortSignal): Promise<Body> {
+  async #send(headers: Record<string, string>, signal: AbortSignal): Promise<AnswerBody> {
     const { url } = this.#metadata;
     const timeoutMs = this.#transport.settings.downloadTimeoutMs;
-    const connection = new AbortController();
-    const answer = await this.#transport.send(url, { headers, timeoutMs, signal: AbortSignal.any([signal, connection.signal]) });
-    const body = new Body(answer, connection, timeoutMs);
+    const connection = new Connection(signal);
+    const answer = await this.#transport.send(url, { headers, timeoutMs, signal: connection.signal }).catch(async (error: unknown) => {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    });
+    const body = new AnswerBody(answer, connection, timeoutMs);
     if (answer.response.ok) return body;
     await body[Symbol.asyncDispose]();
     const { status } = answer.response;
@@ -110,7 +114,7 @@ export class RangeSource {
     return new RangeRefusedError(message, true);
   }
 
-  async *#read(body: Body, bytes: number): AsyncIterable<Uint8Array> {
+  async *#read(body: AnswerBody, bytes: number): AsyncIterable<Uint8Array> {
     let left = bytes;
     // Read on after the last byte: the end of the answer frees its connection for the next part.
     for await (const chunk of body.chunks()) {
@@ -122,52 +126,5 @@ export class RangeSource {
       yield chunk;
     }
     if (left > 0) throw new TransientError("DOWNLOAD_FAILED", `The connection for ${this.#label} ended ${left} bytes early`);
-  }
-}
-
-/** The body of one answer; gives the connection up when no byte comes for too long while somebody waits for one. */
-class Body implements AsyncDisposable {
-  readonly answer: Answer;
-  readonly #connection: AbortController;
-  readonly #timeoutMs: number;
-  #hasEnded = false;
-
-  constructor(answer: Answer, connection: AbortController, timeoutMs: number) {
-    this.answer = answer;
-    this.#connection = connection;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  async *chunks(): AsyncIterable<Uint8Array> {
-    const reader = this.answer.response.body?.getReader();
-    let isWaiting = false;
-    let hasStalled = false;
-    const timer = setInterval(() => {
-      hasStalled = isWaiting;
-      if (hasStalled) this.#connection.abort();
-    }, this.#timeoutMs);
-    try {
-      for (;;) {
-        // The time that the reader takes to write a chunk does not count.
-        timer.refresh();
-        isWaiting = true;
-        const next = await reader?.read();
-        isWaiting = false;
-        if (!next || next.done) break;
-        yield next.value;
-      }
-      this.#hasEnded = true;
-    } catch (error) {
-      if (!hasStalled) throw connectionError(error, this.answer.url);
-      const message = `${originOf(this.answer.url)} sent nothing for ${this.#timeoutMs / 1000} s`;
-      throw new TransientError("DOWNLOAD_FAILED", message, { cause: error });
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // An unread rest would keep the connection busy; one that was read to its end can serve the next part.
-    if (!this.#hasEnded) this.#connection.abort();
   }
 }

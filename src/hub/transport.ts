@@ -60,12 +60,12 @@ export class HubTransport {
       }
       const location = redirectTarget(response, at);
       if (location === undefined) return { response, url: at, location, facts };
-      if (options.stopAtOtherOrigin && originOf(location) !== originOf(at)) return { response, url: at, location, facts };
-      await response.body?.cancel();
-      if (hops >= MAX_REDIRECTS) throw new RouterError("DOWNLOAD_FAILED", `${url} redirects without end`);
       if (at.startsWith("https:") && !location.startsWith("https:")) {
         throw new RouterError("DOWNLOAD_FAILED", `${originOf(at)} redirects to an address that is not encrypted: ${originOf(location)}`);
       }
+      if (options.stopAtOtherOrigin && originOf(location) !== originOf(at)) return { response, url: at, location, facts };
+      await response.body?.cancel();
+      if (hops >= MAX_REDIRECTS) throw new RouterError("DOWNLOAD_FAILED", `${url} redirects without end`);
       at = location;
     }
   }
@@ -79,15 +79,22 @@ export class HubTransport {
 
   async #sendOnce(url: string, token: string | undefined, options: SendOptions): Promise<Response> {
     const timeoutMs = options.timeoutMs ?? this.settings.metadataTimeoutMs;
-    // Not AbortSignal.timeout: that would stay armed and cut the body of a slow, healthy download.
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs);
+    // Not AbortSignal.timeout: that would stay armed and cut the body of a slow, healthy download. Nor AbortSignal.any: of a signal that
+    // lives as long as a download each one leaves 2 kB behind.
+    options.signal?.throwIfAborted();
+    const request = new AbortController();
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      request.abort();
+    }, timeoutMs);
+    options.signal?.addEventListener("abort", () => request.abort(options.signal?.reason), { once: true, signal: request.signal });
     const isHub = originOf(url) === originOf(this.settings.endpoint);
     try {
       return await fetch(url, {
         method: options.method ?? "GET",
         redirect: "manual",
-        signal: options.signal ? AbortSignal.any([options.signal, deadline.signal]) : deadline.signal,
+        signal: request.signal,
         headers: {
           // The length and the ranges are those of the file itself, never of a compressed form.
           "accept-encoding": "identity",
@@ -98,7 +105,7 @@ export class HubTransport {
       });
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (deadline.signal.aborted) {
+      if (isLate) {
         throw new TransientError("HUB_UNREACHABLE", `${originOf(url)} did not answer within ${timeoutMs / 1000} s`, { cause: error });
       }
       throw connectionError(error, url);
