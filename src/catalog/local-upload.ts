@@ -4,6 +4,7 @@ import { RouterError } from "../errors.ts";
 import type { ListedFile } from "../model/index.ts";
 import type { Catalog } from "./catalog.ts";
 import type { CatalogEntry } from "./catalog-entry.ts";
+import { folderBytes } from "./folder-bytes.ts";
 import { checkUploadRecipe, uploadedEntry, uploadFolder, uploadPath, type UploadedModel } from "./uploaded-model.ts";
 
 export interface UploadOptions {
@@ -15,23 +16,26 @@ export interface UploadOptions {
 
 /** A folder of weights and their companions has tens of files; a whole disk shall not come by mistake. */
 const MAX_FILES = 2000;
-/** Followed by the process that writes it: what a killed server left is known by that. */
 const TEMPORARY_PREFIX = ".lemonade-upload-";
+/** No upload takes a day, so what is older was left by a server that was killed; the cache may be shared with servers elsewhere. */
+const LEFT_AFTER_MS = 24 * 3_600_000;
 
 /**
- * Starts to take a model's files. They gather in a temporary folder of the cache, on the same disk as their place; disposing an upload
- * that is not finished removes it.
+ * The files gather in a temporary folder of the cache, on the same disk as their place.
  */
-export async function beginUpload(options: UploadOptions): Promise<LocalUpload> {
+export async function openUpload(options: UploadOptions): Promise<LocalUpload> {
   const { hubCacheDir, expectedBytes = 0 } = options;
   try {
     await mkdir(hubCacheDir, { recursive: true });
     await removeLeftovers(hubCacheDir);
     const { bavail, bsize } = await statfs(hubCacheDir);
     if (bavail * bsize < expectedBytes) {
-      throw new RouterError("DISK_FULL", `The files need ${gigabytes(expectedBytes)}, and ${gigabytes(bavail * bsize)} are free in ${hubCacheDir}`);
+      throw new RouterError(
+        "DISK_FULL",
+        `The files need ${gigabytes(expectedBytes)}, and ${gigabytes(bavail * bsize)} are free in ${hubCacheDir}`,
+      );
     }
-    return new LocalUpload(options, await mkdtemp(join(hubCacheDir, `${TEMPORARY_PREFIX}${process.pid}-`)));
+    return new LocalUpload(options, await mkdtemp(join(hubCacheDir, TEMPORARY_PREFIX)));
   } catch (error) {
     throw writeError(error, hubCacheDir);
   }
@@ -56,7 +60,9 @@ export class LocalUpload implements AsyncDisposable {
     const { catalog, hubCacheDir } = this.#options;
     const folder = uploadFolder(model);
     checkUploadRecipe(recipe);
-    if ((await catalog.find(model)) !== undefined) throw taken(model, "A model of that name is registered");
+    const known = await catalog.find(model);
+    // `user.org/name` may also be read as a repository on the hub, which takes no name from anybody.
+    if (known !== undefined && known.source !== "hub-cache") throw taken(model, "A model of that name is registered");
     // Also the folder of a repository that was downloaded: its files are not mixed with others.
     if (await stat(join(hubCacheDir, folder)).catch(() => undefined)) throw taken(model, `The cache has a folder ${folder} already`);
   }
@@ -75,7 +81,8 @@ export class LocalUpload implements AsyncDisposable {
     const file = await open(target, "wx").catch((error: unknown) => rethrow(error, given));
     try {
       for await (const piece of content) {
-        for (let at = 0; at < piece.length; ) at += (await file.write(piece, at).catch((error: unknown) => rethrow(error, given))).bytesWritten;
+        for (let at = 0; at < piece.length;)
+          at += (await file.write(piece, at).catch((error: unknown) => rethrow(error, given))).bytesWritten;
         sizeBytes += piece.length;
       }
     } finally {
@@ -115,24 +122,35 @@ export class LocalUpload implements AsyncDisposable {
   }
 }
 
-/** Removes what the uploads of ended servers have left. */
-async function removeLeftovers(hubCacheDir: string): Promise<void> {
-  for (const name of await readdir(hubCacheDir)) {
-    const pid = name.startsWith(TEMPORARY_PREFIX) ? Number.parseInt(name.slice(TEMPORARY_PREFIX.length), 10) : Number.NaN;
-    if (!Number.isNaN(pid) && !isAlive(pid)) await rm(join(hubCacheDir, name), { recursive: true, force: true });
+/** Removes the folder of an uploaded model, unless its registration points at somebody else's, and the registration. */
+export async function removeUpload(
+  entry: CatalogEntry,
+  { folder, hubCacheDir, catalog, signal }: { folder: string; hubCacheDir: string; catalog: Catalog; signal: AbortSignal },
+): Promise<{ freedBytes: number }> {
+  let freedBytes = 0;
+  if (uploadFolder(entry.id) === folder) {
+    const root = join(hubCacheDir, folder);
+    freedBytes = await folderBytes(root);
+    await rm(root, { recursive: true, force: true });
   }
+  await catalog.unregister(entry.id, { signal });
+  return { freedBytes };
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === "EPERM"; // Somebody else's.
+/** Removes what the uploads of killed servers have left. */
+async function removeLeftovers(hubCacheDir: string): Promise<void> {
+  for (const name of await readdir(hubCacheDir)) {
+    if (!name.startsWith(TEMPORARY_PREFIX)) continue;
+    const folder = join(hubCacheDir, name);
+    const facts = await stat(folder).catch(() => undefined);
+    if (facts && Date.now() - facts.mtimeMs > LEFT_AFTER_MS) await rm(folder, { recursive: true, force: true });
   }
 }
 
 function taken(model: string, why: string): RouterError {
-  return new RouterError("MODEL_ALREADY_REGISTERED", `${model} cannot be uploaded: ${why}`, { hint: "Delete it first, or choose another name." });
+  return new RouterError("MODEL_ALREADY_REGISTERED", `${model} cannot be uploaded: ${why}`, {
+    hint: "Delete it first, or choose another name.",
+  });
 }
 
 const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | undefined)?.code);
@@ -151,7 +169,10 @@ function writeError(error: unknown, path: string): unknown {
     case "EROFS":
     case "EACCES":
     case "EPERM":
-      return new RouterError("CACHE_NOT_WRITABLE", `${path} cannot be written`, { cause: error, hint: "Make the cache writable, or set HF_HUB_CACHE." });
+      return new RouterError("CACHE_NOT_WRITABLE", `${path} cannot be written`, {
+        cause: error,
+        hint: "Make the cache writable, or set HF_HUB_CACHE.",
+      });
     case "EEXIST":
     case "EISDIR":
     case "ENOTDIR":

@@ -36,14 +36,17 @@ const NAME = /^[\p{L}\p{N}_](?:[\p{L}\p{N} ._+@()-]{0,126}[\p{L}\p{N}_+)])?$/u;
  */
 export function uploadFolder(model: string): string {
   const name = model.slice(USER_PREFIX.length);
-  if (!model.startsWith(USER_PREFIX) || name === "") throw invalid(`The name of an uploaded model must begin with ${USER_PREFIX}, and ${JSON.stringify(model)} does not`);
-  if (!name.split("/").every((part) => NAME.test(part))) throw invalid(`${JSON.stringify(model)} cannot be the name of a model: use letters, digits, dots and dashes`);
+  if (!model.startsWith(USER_PREFIX) || name === "")
+    throw invalid(`The name of an uploaded model must begin with ${USER_PREFIX}, and ${JSON.stringify(model)} does not`);
+  if (!name.split("/").every((part) => NAME.test(part)))
+    throw invalid(`${JSON.stringify(model)} cannot be the name of a model: use letters, digits, dots and dashes`);
   return repoFolder(name);
 }
 
 /** @throws {@link RouterError} `INVALID_REQUEST` for a recipe whose models are not uploaded. */
 export function checkUploadRecipe(recipe: string): void {
-  if (!UPLOAD_RECIPES.includes(recipe)) throw invalid(`The recipe must be one of ${UPLOAD_RECIPES.join(", ")}, and is ${JSON.stringify(recipe)}`);
+  if (!UPLOAD_RECIPES.includes(recipe))
+    throw invalid(`The recipe must be one of ${UPLOAD_RECIPES.join(", ")}, and is ${JSON.stringify(recipe)}`);
 }
 
 /** A name that Windows keeps for a device, whatever its extension. */
@@ -86,13 +89,17 @@ export function uploadedEntry(request: UploadedModel, files: readonly ListedFile
   };
 }
 
-function chooseGguf({ model, variant, mmproj, vision }: UploadedModel, files: readonly ListedFile[]): { primary: string; mmproj?: string | undefined } {
+function chooseGguf(
+  { model, variant, mmproj, vision }: UploadedModel,
+  files: readonly ListedFile[],
+): { primary: string; mmproj?: string | undefined } {
   const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const grouped = groupGgufFiles(sorted);
   if (grouped.models.length === 0) throw invalid(`Among the files of ${model} is no model: a .gguf file is needed`);
   const { primary } = requireVariant(model, sorted, { variant: variant || undefined });
   const group = grouped.models.find(({ files }) => files.some(({ path }) => path === primary));
-  if (group !== undefined && group.missing.length > 0) throw invalid(`Of the shards of ${model} some are missing: ${group.missing.join(", ")}`);
+  if (group !== undefined && group.missing.length > 0)
+    throw invalid(`Of the shards of ${model} some are missing: ${group.missing.join(", ")}`);
   if (!mmproj) return { primary, mmproj: vision === true ? projectorOfFolder(grouped)?.path : undefined };
   const projector = sorted.find(({ path }) => path === mmproj || fileNameOf(path) === mmproj);
   if (projector === undefined) throw invalid(`Among the files of ${model} is no projector ${JSON.stringify(mmproj)}`);

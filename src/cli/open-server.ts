@@ -27,6 +27,7 @@ export async function openServer(): Promise<OpenedServer> {
   const command = temporaryApiKey("the lemonade command");
   const app = createApp({
     router,
+    settings,
     log,
     history: new LogHistory(),
     version: VERSION,

@@ -2,11 +2,12 @@ import { Hono } from "hono";
 import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
-import type { LogHistory, Router } from "../router/index.ts";
+import type { LogHistory, Router, Settings } from "../router/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { libraryEndpoints } from "./endpoints/library.ts";
+import { localModelEndpoints } from "./endpoints/local-models.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
@@ -29,6 +30,7 @@ import {
 
 export interface AppOptions extends KnownKeys {
   readonly router: Router;
+  readonly settings: Settings;
   readonly log: Log;
   readonly version: string;
   /** Where the log level is saved. */
@@ -49,6 +51,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...modelEndpoints(router, { startedMs: Date.now() }),
     ...libraryEndpoints(router),
     ...residencyEndpoints(router, { version }),
+    ...localModelEndpoints({ router, hubCacheDir: options.settings.hubCacheDir }),
     ...statsEndpoints(router),
     ...logEndpoints(options),
     shutdownEndpoint(options),

@@ -40,6 +40,8 @@ export interface EndpointSpec<B, Q> {
   readonly query?: v.GenericSchema<unknown, Q> | undefined;
   /** Schema of a JSON body: loose, so that what we do not know reaches the engine. */
   readonly body?: v.GenericSchema<unknown, B> | undefined;
+  /** Fields of a multipart form, which the handler reads itself as it comes: it may be larger than our memory. */
+  readonly form?: v.GenericSchema | undefined;
   readonly answers: Readonly<Record<number, Answer>>;
   readonly handle: (call: Call<B, Q>) => Response | Promise<Response>;
 }
@@ -66,7 +68,7 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
     async answer(request, context) {
       const query = (querySchema === undefined ? undefined : check(querySchema, queryOf(request), "query")) as Q;
       const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
-      context.connection.bodyIsRead(request);
+      if (facts.form === undefined) context.connection.bodyIsRead(request);
       const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
       return await handle({ request, signal: request.signal, ...context, query, body, bytes: read.bytes });
     },

@@ -7,6 +7,9 @@ export interface Body {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** The largest JSON body, in bytes: that of llama-server. */
+const MAX_BYTES = 100 * 2 ** 20;
+
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -14,7 +17,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  * without fields.
  */
 export async function readBody(request: Request): Promise<Body> {
-  const bytes = new Uint8Array(await request.arrayBuffer());
+  const bytes = await readBytes(request);
   if (bytes.length === 0) return { bytes, fields: {} };
   let value: unknown;
   try {
@@ -27,4 +30,23 @@ export async function readBody(request: Request): Promise<Body> {
   }
   if (isTooDeep(value)) throw new RouterError("INVALID_REQUEST", "The request body is nested too deeply");
   return { bytes, fields: value as Record<string, unknown> }; // Checked: an object that is no array.
+}
+
+async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) > MAX_BYTES) throw tooLarge();
+  if (length !== null || request.body === null) return new Uint8Array(await request.arrayBuffer());
+  // A body in chunks tells its size only by its end.
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.length;
+    if (size > MAX_BYTES) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+function tooLarge(): RouterError {
+  return new RouterError("PAYLOAD_TOO_LARGE", `The request body is larger than ${MAX_BYTES / 2 ** 20} MiB`);
 }

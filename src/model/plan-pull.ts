@@ -1,5 +1,6 @@
 import { RouterError } from "../errors.ts";
 import { parseHubCheckpoint, joinCheckpoint } from "./checkpoint.ts";
+import { repoOfFolder } from "./hub-cache-layout.ts";
 import type { ModelEntry } from "./model-entry.ts";
 import type { ModelId } from "./model-id.ts";
 
@@ -67,7 +68,8 @@ const withoutHost = (checkpoint: string): string => checkpoint.replace(/^https?:
 
 /** The value of `user_models.json` that registers a model. */
 export function registrationFields({ checkpoint, recipe, labels, mmproj }: ModelEntry): Readonly<Record<string, unknown>> {
-  return { checkpoint, recipe, suggested: true, labels, ...(mmproj ? { mmproj } : {}) };
+  const isUploaded = repoOfFolder(checkpoint) !== undefined;
+  return { checkpoint, recipe, suggested: true, labels, ...(mmproj ? { mmproj } : {}), ...(isUploaded ? { source: "local_upload" } : {}) };
 }
 
 function refuseDifferences(request: PullRequest, known: ModelEntry): void {
@@ -84,9 +86,13 @@ function refuseDifferences(request: PullRequest, known: ModelEntry): void {
     for (const label of LABELS) if (request[label] && !known.labels.includes(label)) differences.push(`${label} is not set`);
   }
   if (differences.length === 0) return;
-  throw new RouterError("MODEL_ALREADY_REGISTERED", `${known.id} is already registered with a different configuration: ${differences.join("; ")}`, {
-    hint: known.source === "user" ? `Delete it first: lemonade delete ${known.id}` : "Choose another name beginning with user.",
-  });
+  throw new RouterError(
+    "MODEL_ALREADY_REGISTERED",
+    `${known.id} is already registered with a different configuration: ${differences.join("; ")}`,
+    {
+      hint: known.source === "user" ? `Delete it first: lemonade delete ${known.id}` : "Choose another name beginning with user.",
+    },
+  );
 }
 
 const canonical = (checkpoint: string | undefined): string | undefined => {

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Catalog, CatalogEntry } from "../catalog/index.ts";
+import { deleteUpload, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import { errorMessage, RouterError } from "../errors.ts";
 import type { DownloadStatus, FileSet, RepoSummary, SnapshotEntry } from "../hub/index.ts";
 import {
@@ -109,6 +109,10 @@ export class ModelLibrary implements AsyncDisposable {
    */
   async delete(entry: CatalogEntry, signal: AbortSignal): Promise<{ freedBytes: number }> {
     const { catalog } = this.#options;
+    const { jobs, client } = await this.#open();
+    const { cacheDir } = client.settings;
+    const uploaded = await deleteUpload(entry, { hubCacheDir: cacheDir, catalog, signal });
+    if (uploaded !== undefined) return uploaded;
     const checkpoint = parseHubCheckpoint(entry.checkpoint);
     if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path" || checkpoint === undefined) {
       throw new RouterError("MODEL_NOT_DELETABLE", `${entry.id} is not in the cache of downloaded models (${entry.source})`, {
@@ -116,8 +120,6 @@ export class ModelLibrary implements AsyncDisposable {
       });
     }
     const { deleteFiles } = await import("../hub/index.ts");
-    const { jobs, client } = await this.#open();
-    const { cacheDir } = client.settings;
     const { repo } = checkpoint;
     const snapshots = join(cacheDir, repoFolder(repo), "snapshots");
     const entries = await this.#entriesOnlyOf(entry, { repo, snapshots });

@@ -33,6 +33,7 @@ export async function serve(flags: Flags): Promise<number> {
   try {
     const app = createApp({
       router,
+      settings,
       log,
       history,
       version: VERSION,
