@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
 import { describeProgress } from "../install/index.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
 import { findEmbeddedEngine, installEmbeddedEngine } from "./install-engine.ts";
+import { workerCommand } from "./worker-command.ts";
 
 export { findEmbeddedEngine, installEmbeddedEngine, type InstalledEmbeddedEngine } from "./install-engine.ts";
 
@@ -27,20 +27,31 @@ export function createEmbeddedBackend({ context, binDir, seed }: EmbeddedOptions
   const directory = embeddedEngineFolder(binDir);
   return {
     name: "embedded",
+    async describeLaunch(request) {
+      const engine = await findEmbeddedEngine(directory);
+      if (engine === undefined) return undefined;
+      const { known } = await splitFlags(request);
+      return [process.execPath, ...workerArguments(engine.folder, { request, port: 0, seed }), ...known.flat()];
+    },
+    async buildInfo() {
+      const engine = await findEmbeddedEngine(directory);
+      // Its llama.cpp has a version but no build number, and clients look for digits behind the b.
+      return engine === undefined ? undefined : `b0-${engine.llamaSource.tag}`;
+    },
     async createServer(request, { signal }) {
       const engine = (await findEmbeddedEngine(directory)) ?? (await install(directory, context, signal));
+      const { known, unknown } = await splitFlags(request);
+      for (const [flag] of unknown) context.log.warning(request.model, `the embedded engine has no option ${flag}: it is left out`);
       return new EngineProcess({
         backend: "embedded",
         context,
         request,
         plansFor: (port) => [
           {
-            command: process.execPath,
-            args: workerArguments(engine.folder, { request, port, seed }),
+            command: workerCommand().command,
+            args: [...workerArguments(engine.folder, { request, port, seed }), ...known.flat()],
             // The settings of Bun in the user's folder are not for our worker.
             cwd: engine.folder,
-            // A compiled executable of ours acts as Bun itself with this variable.
-            env: { BUN_BE_BUN: "1" },
           },
         ],
       });
@@ -65,11 +76,21 @@ async function install(directory: string, { log, env }: BackendContext, signal: 
 
 function workerArguments(engine: string, options: { request: LaunchRequest; port: number; seed: number | undefined }): string[] {
   const { request, port, seed } = options;
-  const args = [fileURLToPath(new URL("./worker/main.ts", import.meta.url)), "--engine", engine];
+  const args = [...workerCommand().prefix, "--engine", engine];
   args.push("--model", request.files.model, "--alias", request.model, "--host", "127.0.0.1", "--port", String(port));
   args.push("--ctx-size", String(request.contextTokens), "--parallel", String(PARALLEL_REQUESTS));
   if (request.kind === "embedding") args.push("--embeddings");
   if (request.kind === "reranking") args.push("--reranking");
   if (seed !== undefined) args.push("--seed", String(seed));
   return args;
+}
+
+type Flags = readonly (readonly string[])[];
+
+/** Options of a preset are written for llama-server: the worker has some of them. */
+async function splitFlags({ presetFlags = [] }: LaunchRequest): Promise<{ known: Flags; unknown: Flags }> {
+  if (presetFlags.length === 0) return { known: [], unknown: [] };
+  const { WORKER_FLAGS } = await import("./worker/arguments.ts");
+  const isKnown = ([flag = ""]: readonly string[]) => WORKER_FLAGS.has(flag);
+  return { known: presetFlags.filter(isKnown), unknown: presetFlags.filter((group) => !isKnown(group)) };
 }

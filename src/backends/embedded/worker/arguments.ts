@@ -56,6 +56,9 @@ const FLAGS: readonly Flag[] = [
   sampling(["--frequency-penalty"], (value) => ({ frequencyPenalty: value })),
 ];
 
+/** Every spelling that the worker takes. */
+export const WORKER_FLAGS: ReadonlySet<string> = new Set(FLAGS.flatMap(({ names }) => names));
+
 /** Throws with llama-server's words about an argument that it would not take either. */
 export function parseWorkerArguments(args: readonly string[]): WorkerArguments {
   const draft: Draft = {
