@@ -121,11 +121,7 @@ export class HubClient {
     const answer = await this.transport.send(url, { method: "HEAD", stopAtOtherOrigin: true, signal });
     const { response, facts, location } = answer;
     if (!response.ok && location === undefined) {
-      const error = refusalError(response, {
-        ...this.#subject(repo, revision),
-        path,
-        hasToken: (await this.transport.token()) !== undefined,
-      });
+      const error = refusalError(response, await this.#subject({ repo, revision, path }));
       throw response.headers.get("x-error-code") === "EntryNotFound" ? new EntryNotFoundError(error, facts.get("x-repo-commit")) : error;
     }
     const linkedEtag = facts.get("x-linked-etag");
