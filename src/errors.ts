@@ -5,6 +5,7 @@
  */
 export const ERRORS = {
   INVALID_REQUEST: { status: 400, retryable: false },
+  BODY_NOT_JSON: { status: 400, retryable: false },
   UNAUTHORIZED: { status: 401, retryable: false },
   FORBIDDEN: { status: 403, retryable: false },
   HOST_NOT_ALLOWED: { status: 403, retryable: false },
@@ -19,6 +20,8 @@ export const ERRORS = {
   WRONG_MODEL_KIND: { status: 422, retryable: false },
   QUEUE_FULL: { status: 429, retryable: true },
   QUEUE_TIMEOUT: { status: 503, retryable: true },
+  MODEL_NOT_LOADED: { status: 400, retryable: false },
+  MODEL_LIMIT_REACHED: { status: 503, retryable: true },
   MODEL_NOT_DOWNLOADED: { status: 404, retryable: false },
   RECIPE_UNSUPPORTED: { status: 422, retryable: false },
   MODEL_LOAD_FAILED: { status: 422, retryable: false },
@@ -73,10 +76,17 @@ export class RouterError extends Error {
 export class InstanceExitedError extends RouterError {
   override readonly name = "InstanceExitedError";
   readonly logTail: readonly string[];
+  /** Undefined when a signal ended it, or when it is not known. */
+  readonly exitCode: number | undefined;
 
-  constructor(model: string, exit: { readonly how: string; readonly logTail: readonly string[] }, options?: RouterErrorOptions) {
+  constructor(
+    model: string,
+    exit: { readonly how: string; readonly logTail: readonly string[]; readonly code?: number | null | undefined },
+    options?: RouterErrorOptions,
+  ) {
     super("INSTANCE_EXITED", `The engine of ${model} ended unexpectedly (${exit.how})`, options);
     this.logTail = exit.logTail;
+    this.exitCode = exit.code ?? undefined;
   }
 }
 

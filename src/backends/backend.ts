@@ -14,4 +14,8 @@ export interface Backend {
   readonly name: string;
   /** Makes a wrapped server that is not started yet. Rejects with BACKEND_NOT_INSTALLED, or installs where that is the policy. */
   createServer(request: LaunchRequest, options: { signal: AbortSignal }): Promise<WrappedServer>;
+  /** The command line that a start would have, with port 0, or undefined when the engine is not here. Starts and installs nothing. */
+  describeLaunch(request: LaunchRequest): Promise<readonly string[] | undefined>;
+  /** Which build of llama.cpp it is, `b<build>-<commit>` as far as that is known; undefined when the engine is not here. */
+  buildInfo(): Promise<string | undefined>;
 }

@@ -1,12 +1,14 @@
 import { SupervisedChild, type ChildOptions, type ExitInfo } from "../platform/index.ts";
 import { parseStateLine } from "./engine-protocol.ts";
 import { isHealthy, waitUntilHealthy, type HealthProbe, type ProbeLimits } from "./wait-until-healthy.ts";
-import type { LoadProgress } from "./wrapped-server.ts";
+import type { EngineReport, LoadProgress } from "./wrapped-server.ts";
 
 export interface EngineLaunchOptions extends Omit<ChildOptions, "onLine"> {
   /** Output, less the lines of the protocol. */
   readonly onLine: NonNullable<ChildOptions["onLine"]>;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Called for as long as the child lives. */
+  readonly onReport?: ((report: EngineReport) => void) | undefined;
 }
 
 /** A child that has been started and may not be ready yet. */
@@ -28,7 +30,7 @@ export type LaunchOutcome =
 const FAILED_STOP_MS = 1000;
 
 /** Starts the program of an engine; rejects when it cannot be executed. */
-export async function launchEngine({ onLine, onProgress, ...options }: EngineLaunchOptions): Promise<LaunchedEngine> {
+export async function launchEngine({ onLine, onProgress, onReport, ...options }: EngineLaunchOptions): Promise<LaunchedEngine> {
   const ready = Promise.withResolvers<void>();
   let speaksProtocol = false;
   const child = await SupervisedChild.spawn({
@@ -40,7 +42,10 @@ export async function launchEngine({ onLine, onProgress, ...options }: EngineLau
         return;
       }
       speaksProtocol = true;
-      if (stateLine.state === "ready") ready.resolve();
+      if (stateLine.state === "ready") {
+        onReport?.({ kind: "ready", info: stateLine.info });
+        ready.resolve();
+      } else if (stateLine.state === "sleeping") onReport?.({ kind: "sleeping" });
       else if (stateLine.progress !== undefined) onProgress?.(stateLine.progress);
     },
   });

@@ -41,6 +41,7 @@ export class EngineProcess implements WrappedServer {
   #child: SupervisedChild | undefined;
   #state: WrappedServerState = "idle";
   #port = 0;
+  #plan: LaunchPlan | undefined;
 
   constructor(options: EngineProcessOptions) {
     this.backend = options.backend;
@@ -57,6 +58,11 @@ export class EngineProcess implements WrappedServer {
 
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  get commandLine(): readonly string[] {
+    const plan = this.#plan ?? this.#options.plansFor(this.#port)[0];
+    return plan === undefined ? [] : [plan.command, ...plan.args];
   }
 
   get notes(): readonly string[] {
@@ -128,19 +134,21 @@ export class EngineProcess implements WrappedServer {
     }
   }
 
-  async #startOnce(plan: LaunchPlan, { signal, onProgress }: StartOptions): Promise<SupervisedChild> {
+  async #startOnce(plan: LaunchPlan, options: StartOptions): Promise<SupervisedChild> {
     const { context, request, healthPath = "/health" } = this.#options;
+    const { signal } = options;
+    this.#plan = plan;
     context.log.debug(request.model, `starting ${plan.command} ${plan.args.join(" ")}`);
-    const engine = await this.#launch(plan, onProgress);
+    const engine = await this.#launch(plan, options);
     this.#child = engine.child;
     const outcome = await untilReady(engine, { healthUrl: `${this.baseUrl}${healthPath}`, signal });
     if (outcome.kind === "ready") return engine.child;
     const exit = await engine.child.exited;
-    const cause = new InstanceExitedError(request.model, { how: describeExit(exit), logTail: engine.child.logTail() });
+    const cause = new InstanceExitedError(request.model, { how: describeExit(exit), code: exit.code, logTail: engine.child.logTail() });
     throw explainStartFailure({ model: request.model, backend: this.backend, cause });
   }
 
-  async #launch(plan: LaunchPlan, onProgress: StartOptions["onProgress"]): Promise<LaunchedEngine> {
+  async #launch(plan: LaunchPlan, { onProgress, onReport }: StartOptions): Promise<LaunchedEngine> {
     const { context, request } = this.#options;
     try {
       return await launchEngine({
@@ -151,6 +159,7 @@ export class EngineProcess implements WrappedServer {
         records: context.records,
         onLine: (line) => context.log.debug(request.model, line),
         onProgress,
+        onReport,
       });
     } catch (error) {
       throw new RouterError("MODEL_LOAD_FAILED", `${plan.command} cannot be started: ${errorMessage(error)}`, { cause: error });

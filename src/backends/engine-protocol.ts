@@ -1,8 +1,11 @@
 import type { LoadProgress } from "./wrapped-server.ts";
 
 export interface EngineStateLine {
+  /** `loading`, `ready` (also after waking up), `sleeping`, … */
   readonly state: string;
   readonly progress?: LoadProgress | undefined;
+  /** The engine's own entry of its model, told once, with the first `ready`. */
+  readonly info?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What llama.cpp's router writes to a child's standard input to end it. */
@@ -21,7 +24,7 @@ export function parseStateLine(line: string): EngineStateLine | undefined {
   if (!rest.startsWith("state:")) return { state: rest.split(":", 1)[0]?.trim() ?? "" };
   try {
     const { state, payload } = JSON.parse(rest.slice("state:".length)) as { state?: unknown; payload?: unknown };
-    return { state: String(state), progress: progressOf(payload) };
+    return { state: String(state), progress: progressOf(payload), info: state === "ready" ? infoOf(payload) : undefined };
   } catch {
     return { state: "unknown" }; // A line of a newer protocol: it still shows that the child speaks it.
   }
@@ -29,6 +32,12 @@ export function parseStateLine(line: string): EngineStateLine | undefined {
 
 function progressOf(payload: unknown): LoadProgress | undefined {
   if (typeof payload !== "object" || payload === null) return undefined;
-  const { current, value } = payload as { current?: unknown; value?: unknown };
-  return typeof current === "string" && typeof value === "number" ? { stage: current, fraction: value } : undefined;
+  const { stages, current, value } = payload as { stages?: unknown; current?: unknown; value?: unknown };
+  if (typeof current !== "string" || typeof value !== "number") return undefined;
+  return { stages: Array.isArray(stages) ? stages.map(String) : [current], stage: current, fraction: value };
+}
+
+function infoOf(payload: unknown): EngineStateLine["info"] {
+  const isEntry = typeof payload === "object" && payload !== null && !Array.isArray(payload) && Object.keys(payload).length > 0;
+  return isEntry ? (payload as Record<string, unknown>) : undefined;
 }

@@ -1,4 +1,4 @@
-import type { ModelFiles, ModelKind } from "../model/index.ts";
+import type { ModelFiles, ModelKind, StageProgress } from "../model/index.ts";
 import type { ExitInfo } from "../platform/index.ts";
 
 /** What an engine is asked to serve, and how. */
@@ -9,16 +9,21 @@ export interface LaunchRequest {
   readonly kind: ModelKind;
   /** Context to reserve, in tokens. */
   readonly contextTokens: number;
+  /** Options of a preset, each a flag with its value, if it takes one: they win over ours. An engine that does not know one leaves it out. */
+  readonly presetFlags?: readonly (readonly string[])[] | undefined;
   /** Arguments of the user for the engine, after all of ours. */
   readonly extraArgs: readonly string[];
 }
 
-export interface LoadProgress {
-  /** What is being loaded: `text_model`, `mmproj_model`, … in the engine's words. */
-  readonly stage: string;
-  /** 0 to 1. */
-  readonly fraction: number;
-}
+/** The stages are `text_model`, `mmproj_model`, … in the engine's words. */
+export type LoadProgress = StageProgress;
+
+/** What an engine says of itself once it runs. */
+export type EngineReport =
+  /** It can answer: for the first time, with its own entry of the model where it tells one, or after a sleep. */
+  | { readonly kind: "ready"; readonly info: Readonly<Record<string, unknown>> | undefined }
+  /** It has freed the model and loads it again with the next request. */
+  | { readonly kind: "sleeping" };
 
 export type WrappedServerState = "idle" | "starting" | "ready" | "stopping" | "stopped" | "failed";
 
@@ -26,6 +31,8 @@ export interface StartOptions {
   /** Aborting ends the child process and rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Called for as long as the engine lives, where it reports at all. */
+  readonly onReport?: ((report: EngineReport) => void) | undefined;
 }
 
 /**
@@ -38,6 +45,8 @@ export interface WrappedServer extends AsyncDisposable {
   /** Base of the engine's HTTP side, `http://127.0.0.1:PORT`; meaningful once `start` has resolved. */
   readonly baseUrl: string;
   readonly pid: number | undefined;
+  /** The program and its arguments, as started or as a start would be. */
+  readonly commandLine: readonly string[];
   /** Remarks a user should see: that the GPU failed and the CPU serves, for instance. */
   readonly notes: readonly string[];
   /** Starts the engine and resolves when it answers. Rejects with MODEL_LOAD_FAILED and the likely cause. */

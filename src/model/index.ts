@@ -54,6 +54,7 @@ export {
   type VariantOffer,
   type VariantQuery,
 } from "./select-variant.ts";
+export type { FileProgress, ModelEvent, StageProgress } from "./model-event.ts";
 export { planPull, registrationFields, type PullPlan, type PullRequest } from "./plan-pull.ts";
 export { isRecipeRunnable, type RecipePlatform } from "./recipe-support.ts";
 export { selectComplete } from "./select-complete.ts";

@@ -19,6 +19,7 @@ function idleEngine(): WrappedServer {
     state: "ready",
     baseUrl: "",
     pid: undefined,
+    commandLine: [],
     notes: [],
     start: async () => {},
     exited: exited.promise,

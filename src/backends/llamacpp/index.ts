@@ -3,7 +3,8 @@ import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess, type LaunchPlan } from "../engine-process.ts";
 import { engineEnvironment } from "./engine-environment.ts";
 import { findExecutable, type LlamaCppExecutable } from "./find-executable.ts";
-import { launchArguments } from "./launch-arguments.ts";
+import type { LaunchRequest } from "../wrapped-server.ts";
+import { launchArguments, type LaunchArgumentsOptions } from "./launch-arguments.ts";
 import { probeBuild } from "./probe-build.ts";
 
 export interface LlamaCppOptions {
@@ -20,30 +21,38 @@ export interface LlamaCppOptions {
 export interface LlamaCppBackend extends Backend {
   /** The executable that the next start would use. */
   find(): Promise<LlamaCppExecutable | undefined>;
+  /** What that executable prints about its options. */
+  help(): Promise<string | undefined>;
 }
 
 /** The backend that runs the `llama-server` program of llama.cpp. */
 export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend {
   const { context, binDir, variant } = options;
   const find = () => findExecutable({ named: options.executable, variant, binDir, searchPath: context.env["PATH"] });
+  const probe = async () => {
+    const found = await find();
+    return found === undefined ? undefined : { found, build: await probeBuild(found.path) };
+  };
   return {
     name: "llamacpp",
     find,
+    help: async () => (await probe())?.build.help,
+    buildInfo: async () => (await probe())?.build.buildInfo,
+    async describeLaunch(request) {
+      const installed = await probe();
+      if (installed === undefined) return undefined;
+      const { found, build } = installed;
+      const useGpu = found.variant !== "cpu";
+      return [found.path, ...argumentsOf(request, { found, flags: build.flags, port: 0, useGpu, seed: options.seed })];
+    },
     async createServer(request) {
-      const found = await find();
-      if (found === undefined) throw notInstalled(options);
-      const { flags } = await probeBuild(found.path);
+      const installed = await probe();
+      if (installed === undefined) throw notInstalled(options);
+      const { found, build } = installed;
       const isCpuOnly = found.variant === "cpu";
       const plan = (port: number, useGpu: boolean): LaunchPlan => ({
         command: found.path,
-        args: launchArguments({
-          request,
-          port,
-          flags,
-          useGpu,
-          contextShift: found.variant === "vulkan" || found.variant === "rocm",
-          seed: options.seed,
-        }),
+        args: argumentsOf(request, { found, flags: build.flags, port, useGpu, seed: options.seed }),
         env: engineEnvironment(found, context.env),
       });
       const note = `${request.model} did not start on the GPU and runs on the CPU now; see the log, or set LEMONADE_LLAMACPP_NO_FALLBACK=1 to fail instead`;
@@ -58,6 +67,14 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
       });
     },
   };
+}
+
+interface Launch extends Pick<LaunchArgumentsOptions, "flags" | "port" | "useGpu" | "seed"> {
+  readonly found: LlamaCppExecutable;
+}
+
+function argumentsOf(request: LaunchRequest, { found, ...launch }: Launch): string[] {
+  return launchArguments({ request, ...launch, contextShift: found.variant === "vulkan" || found.variant === "rocm" });
 }
 
 function notInstalled({ executable, variant }: LlamaCppOptions): RouterError {

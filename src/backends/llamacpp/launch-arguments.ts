@@ -50,9 +50,16 @@ export function launchArguments(options: LaunchArgumentsOptions): string[] {
   managed.push(flags.has("--no-ui") ? ["--no-ui"] : ["--no-webui"]);
   managed.push(["-ngl", useGpu ? "99" : "0"]);
   if (!request.extraArgs.some((word) => word.startsWith("--threads-http"))) managed.push(["--threads-http", String(HTTP_THREADS)]);
-  const kept = managed.filter(([flag]) => flag !== undefined && (flags.size === 0 || flags.has(flag)));
+  const known = managed.filter(([flag]) => flag !== undefined && (flags.size === 0 || flags.has(flag)));
+  // A second try without the GPU means it, whatever a preset says.
+  const preset = (request.presetFlags ?? []).filter(([flag = ""]) => useGpu || !sameOption(flag, "-ngl"));
+  const kept = known.filter(([flag = ""]) => !preset.some(([other = ""]) => sameOption(flag, other)));
+  checkKnown(
+    preset.map(([flag = ""]) => flag),
+    flags,
+  );
   checkExtraArguments(request.extraArgs, { managed: kept.map(([flag]) => flag ?? ""), flags });
-  return [...kept.flat(), ...request.extraArgs];
+  return [...kept.flat(), ...preset.flat(), ...request.extraArgs];
 }
 
 /** Other spellings of the flags we set ourselves: naming one of them would silently win over ours. */
@@ -67,7 +74,23 @@ const SPELLINGS: readonly (readonly string[])[] = [
   ["--ubatch-size", "-ub"],
   ["-ngl", "--n-gpu-layers", "--gpu-layers"],
   ["--seed", "-s"],
+  ["--jinja", "--no-jinja"],
+  ["--context-shift", "--no-context-shift"],
+  ["--mmproj-offload", "--no-mmproj-offload"],
+  ["--no-ui", "--no-webui", "--ui", "--webui"],
 ];
+
+function sameOption(flag: string, other: string): boolean {
+  return flag === other || SPELLINGS.some((names) => names.includes(flag) && names.includes(other));
+}
+
+function checkKnown(words: readonly string[], flags: ReadonlySet<string>): void {
+  const unknown = flags.size === 0 ? undefined : words.find((word) => !flags.has(word));
+  if (unknown === undefined) return;
+  throw new RouterError("CONFIG_INVALID", `The installed llama-server does not know the argument ${unknown}`, {
+    hint: "`llama-server --help` lists what it knows; arguments differ between versions.",
+  });
+}
 
 function checkExtraArguments(extra: readonly string[], known: { managed: readonly string[]; flags: ReadonlySet<string> }): void {
   const reserved = known.managed.flatMap((flag) => SPELLINGS.find((names) => names[0] === flag) ?? [flag]);
@@ -79,10 +102,6 @@ function checkExtraArguments(extra: readonly string[], known: { managed: readonl
         hint: `Arguments that lemonade sets in this launch: ${reserved.join(", ")}.`,
       });
     }
-    if (known.flags.size > 0 && !known.flags.has(flag)) {
-      throw new RouterError("CONFIG_INVALID", `The installed llama-server does not know the argument ${flag}`, {
-        hint: "`llama-server --help` lists what it knows; arguments differ between versions.",
-      });
-    }
+    checkKnown([flag], known.flags);
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseFlags, parseVersion } from "./probe-build.ts";
+import { parseBuildInfo, parseFlags, parseVersion } from "./probe-build.ts";
 
 const HELP = `----- common params -----
 -h,    --help, --usage                  print usage and exit
@@ -20,4 +20,10 @@ test("the version is read from both generations of the version text", () => {
   expect(parseVersion("version: 0.5.0-dev (build 1, commit de3ff81)\nbuilt with GNU")).toBe("0.5.0-dev");
   expect(parseVersion("version: 9775 (de3ff81)")).toBe("9775");
   expect(parseVersion("no such text")).toBeUndefined();
+});
+
+test("build and commit are read from both generations, and have a form that clients can read when there is neither", () => {
+  expect(parseBuildInfo("version: 0.5.0-dev (build 1, commit de3ff81)\nbuilt with GNU")).toBe("b1-de3ff81");
+  expect(parseBuildInfo("version: 9775 (de3ff81)")).toBe("b9775-de3ff81");
+  expect(parseBuildInfo("version: 0.0.0 (misbehaving engine)")).toBe("b0-unknown");
 });

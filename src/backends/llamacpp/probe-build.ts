@@ -7,6 +7,10 @@ const run = promisify(execFile);
 export interface LlamaCppBuild {
   /** As in `version: 0.5.0-dev (build 1, commit de3ff81)`; undefined when the program did not say. */
   readonly version: string | undefined;
+  /** As the program itself says it over HTTP, `b1-de3ff81`; `b0-unknown` when it did not say. */
+  readonly buildInfo: string;
+  /** What `--help` prints. */
+  readonly help: string;
   /** Every flag of its help text; flags come and go, and an unknown one ends the start. */
   readonly flags: ReadonlySet<string>;
 }
@@ -28,12 +32,21 @@ export async function probeBuild(executable: string): Promise<LlamaCppBuild> {
 async function askBuild(executable: string): Promise<LlamaCppBuild> {
   const options = { timeout: PROBE_TIMEOUT_MS, maxBuffer: 8 * 2 ** 20 };
   const [help, version] = await Promise.all([run(executable, ["--help"], options), run(executable, ["--version"], options)]);
-  return { version: parseVersion(version.stderr + version.stdout), flags: parseFlags(help.stdout) };
+  const told = version.stderr + version.stdout;
+  return { version: parseVersion(told), buildInfo: parseBuildInfo(told), help: help.stdout, flags: parseFlags(help.stdout) };
 }
 
 /** `version: 0.5.0-dev (build 1, commit …)` since August 2026, `version: 9775 (de3ff81)` before. */
 export function parseVersion(text: string): string | undefined {
   return /version: (\S+)/.exec(text)?.[1];
+}
+
+/** The build and the commit behind the version: `(build 1, commit de3ff81)`, or in older texts `9775 (de3ff81)`. */
+export function parseBuildInfo(text: string): string {
+  const newer = /version: .*\(build (\d+), commit (\w+)\)/.exec(text);
+  const older = /version: (\d+) \((\w+)\)/.exec(text);
+  const [, build = "0", commit = "unknown"] = newer ?? older ?? [];
+  return `b${build}-${commit}`;
 }
 
 /** The option column of the help text: lines begin with `-x, --long VALUE`, explanations are indented. */
