@@ -3,12 +3,13 @@ import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings } from "../router/index.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, ErrorRenderer } from "./endpoint.ts";
 import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { libraryEndpoints } from "./endpoints/library.ts";
 import { localModelEndpoints } from "./endpoints/local-models.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
+import { migrationEndpoints } from "./endpoints/migration.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
 import { shutdownEndpoint } from "./endpoints/shutdown.ts";
@@ -52,6 +53,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...libraryEndpoints(router),
     ...residencyEndpoints(router, { version }),
     ...localModelEndpoints({ router, hubCacheDir: options.settings.hubCacheDir }),
+    ...migrationEndpoints({ router, ...options.settings }),
     ...statsEndpoints(router),
     ...logEndpoints(options),
     shutdownEndpoint(options),
@@ -66,6 +68,8 @@ export interface App {
 interface Bindings {
   readonly connection: Connection;
   readonly identity: Identity;
+  /** Set by the route that is taken: how its dialect tells errors. */
+  renderError: ErrorRenderer;
 }
 
 /** The HTTP surface as one function from request to response; the listener is `listen`. */
@@ -76,12 +80,13 @@ export function createApp(options: AppOptions): App {
     async fetch(request, connection) {
       const requestId = requestIdOf(request);
       const identity = identify(request.headers, options);
+      const bindings: Bindings = { connection, identity, renderError };
       let response: Response;
       try {
         checkSource(request, sourceRules);
-        response = await routes.fetch(request, { connection, identity });
+        response = await routes.fetch(request, bindings);
       } catch (error) {
-        response = errorResponse(error, { request, identity, log, requestId });
+        response = errorResponse(error, { request, ...bindings, log, requestId });
       }
       response.headers.set("x-request-id", requestId);
       const origin = request.headers.get("origin");
@@ -93,9 +98,10 @@ export function createApp(options: AppOptions): App {
 
 function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings }> {
   const routes = new Hono<{ Bindings: Bindings }>();
-  for (const { method, paths, scope, answer } of endpoints) {
+  for (const { method, paths, scope, answer, renderError: render = renderError } of endpoints) {
     for (const path of paths) {
       routes.on(method, path, async (c) => {
+        c.env.renderError = render;
         authorize(c.env.identity, scope);
         return await answer(c.req.raw, { params: c.req.param(), ...c.env });
       });
@@ -117,13 +123,13 @@ function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings
   return routes;
 }
 
-function errorResponse(error: unknown, call: { request: Request; identity: Identity; log: Log; requestId: string }): Response {
+function errorResponse(error: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
   const { request, identity, log, requestId } = call;
   if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
   const what = `${request.method} ${new URL(request.url).pathname} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
   else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  const { status, body } = renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);
+  const { status, body } = call.renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);
   return json(body, { status });
 }
 

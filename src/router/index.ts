@@ -2,7 +2,15 @@ export { createRouter, type ModelStatus, type Router, type RouterOptions } from 
 export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
-export { beginUpload, type Catalog, type CatalogEntry, type UploadedModel } from "../catalog/index.ts";
+export {
+  beginUpload,
+  findIncompatibleModels,
+  removeIncompatibleModels,
+  type Catalog,
+  type CatalogEntry,
+  type ModelCaches,
+  type UploadedModel,
+} from "../catalog/index.ts";
 export {
   addApiKey,
   directoriesFrom,
