@@ -4,6 +4,7 @@ export { Downloader, type DownloaderOptions, type FileOptions, type FileToDownlo
 export type { DownloadState, DownloadStatus } from "./download-job.ts";
 export { createDownloadJobs, type DownloadJobs, type DownloadJobsOptions } from "./download-jobs.ts";
 export { downloadSet, presentBytes, type FileProgress, type FileSet, type SetOptions } from "./download-set.ts";
+export { downloadUrl, UrlRefusedError, type UrlDownload, type UrlDownloadContext } from "./download-url.ts";
 export {
   HubClient,
   type FileList,
