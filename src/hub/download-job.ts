@@ -30,7 +30,7 @@ export interface JobOptions {
   readonly downloader: Downloader;
   readonly clock: Clock;
   /** Writes down how a run has ended; awaited before anybody is told. Must not reject. */
-  readonly remember: (job: DownloadJob) => Promise<void>;
+  readonly remember: (job: DownloadJob, state: DownloadState) => Promise<void>;
 }
 
 const PROGRESS_EVERY_MS = 100;
@@ -52,7 +52,7 @@ export class DownloadJob {
   #waitingFor: string | undefined;
   #stop: AbortController | undefined;
   #stopAs: "paused" | "cancelled" = "paused";
-  #run: Promise<void> | undefined;
+  #run: Promise<void> = Promise.resolve();
   #isTelling = false;
 
   constructor(stored: StoredJob, options: JobOptions) {
@@ -116,7 +116,12 @@ export class DownloadJob {
 
   /** Starts it, or does nothing while it runs. The promise settles when it stops, whatever the outcome, and never rejects. */
   run(): Promise<void> {
-    this.#run ??= this.#runOnce().finally(() => (this.#run = undefined));
+    if (this.#state === "running") return this.#run;
+    this.#state = "running";
+    const stop = new AbortController();
+    this.#stop = stop;
+    // Whoever hears that a run has ended may start the next one before the first has returned.
+    this.#run = this.#run.then(() => this.#runOnce(stop));
     return this.#run;
   }
 
@@ -135,12 +140,9 @@ export class DownloadJob {
     return () => this.#listeners.delete(onChange);
   }
 
-  async #runOnce(): Promise<void> {
-    const stop = new AbortController();
-    this.#stop = stop;
+  async #runOnce(stop: AbortController): Promise<void> {
     this.#error = undefined;
     this.#rate = new DownloadRate();
-    this.#state = "running";
     this.#tell();
     try {
       await this.measure();
@@ -159,8 +161,6 @@ export class DownloadJob {
       const { code, hint } = error instanceof RouterError ? error : { code: "INTERNAL" as const, hint: undefined };
       this.#error = { code, message: errorMessage(error), ...(hint === undefined ? {} : { hint }) };
       await this.#end("failed");
-    } finally {
-      this.#stop = undefined;
     }
   }
 
@@ -184,9 +184,10 @@ export class DownloadJob {
   }
 
   async #end(state: DownloadState): Promise<void> {
+    // Before the state changes: whoever sees a job that has ended may rely on what is written down.
+    await this.#remember(this, state);
     this.#state = state;
     this.#waitingFor = undefined;
-    await this.#remember(this);
     this.#tell();
   }
 

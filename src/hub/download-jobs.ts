@@ -2,7 +2,7 @@ import { errorMessage, RouterError } from "../errors.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { dropPartial } from "./delete-files.ts";
 import type { Downloader } from "./download-file.ts";
-import { DownloadJob, type DownloadStatus } from "./download-job.ts";
+import { DownloadJob, type DownloadState, type DownloadStatus } from "./download-job.ts";
 import type { FileSet } from "./download-set.ts";
 import { jobIdOf, JobStore, type StoredJob } from "./job-store.ts";
 
@@ -76,6 +76,7 @@ export class DownloadJobs implements AsyncDisposable {
     const isOver = known?.state === "done" || known?.state === "cancelled";
     const job = known && !isOver ? known : this.#newJob({ id, label, set, createdMs: this.#wallClock() });
     this.#jobs.delete(id);
+    this.#forgetOld();
     this.#jobs.set(id, job);
     await this.#launch(job);
     return job.status;
@@ -168,30 +169,33 @@ export class DownloadJobs implements AsyncDisposable {
   }
 
   #newJob(stored: StoredJob): DownloadJob {
-    return new DownloadJob(stored, { downloader: this.#downloader, clock: this.#clock, remember: (job) => this.#remember(job) });
+    return new DownloadJob(stored, {
+      downloader: this.#downloader,
+      clock: this.#clock,
+      remember: (job, state) => this.#remember(job, state),
+    });
   }
 
   async #launch(job: DownloadJob): Promise<void> {
     void job.run();
     // A process that dies in the middle leaves a job that can be resumed.
-    await this.#remember(job);
+    await this.#remember(job, "running");
   }
 
-  /** One after the other, each by what the job is then: the beginning of a short job must not be written after its end. */
-  #remember(job: DownloadJob): Promise<void> {
-    this.#remembering = this.#remembering.then(() => this.#writeDown(job));
+  /** One after the other: the beginning of a short job must not be written after its end. */
+  #remember(job: DownloadJob, state: DownloadState): Promise<void> {
+    this.#remembering = this.#remembering.then(() => this.#writeDown(job, state));
     return this.#remembering;
   }
 
   /** A download must not fail because it cannot be remembered. */
-  async #writeDown(job: DownloadJob): Promise<void> {
+  async #writeDown(job: DownloadJob, state: DownloadState): Promise<void> {
     try {
-      if (job.state === "done" || job.state === "cancelled") await this.#store.remove(job.id);
+      if (state === "done" || state === "cancelled") await this.#store.remove(job.id);
       else await this.#store.write(job.stored);
     } catch (error) {
       this.#onProblem(`The download of ${job.status.label} cannot be resumed after a restart: ${errorMessage(error)}`);
     }
-    this.#forgetOld();
   }
 
   #forgetOld(): void {

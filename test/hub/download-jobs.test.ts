@@ -182,6 +182,19 @@ test("a job that fails says why, is remembered, and can be resumed", async () =>
   expect((await again.wait(id)).state).toBe("done");
 });
 
+test("a job can be resumed at the very moment it fails, and paused at the very moment it starts", async () => {
+  await using w = await world();
+  const jobs = await w.jobs();
+  w.hub.faults.add({ kind: "corrupt", atByte: 0, times: 1 });
+  const { id } = await jobs.start("split", await w.set());
+  for await (const { state } of jobs.watch(id)) if (state === "failed") void jobs.resume(id);
+  expect((await jobs.wait(id)).state).toBe("done");
+  w.repository.commit({ ...FILES, "split-00001-of-00002.gguf": patternBytes(MIB, 33) });
+  const started = jobs.start("split", await w.set());
+  expect((await jobs.pause(id)).state).toBe("paused");
+  expect((await started).id).toBe(id);
+});
+
 test("an orderly end of the server pauses its downloads, and the next one finds them", async () => {
   await using w = await world();
   const letGo = stallAfter(w.hub, MIB);
