@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { RouterError } from "../errors.ts";
 import { LOG_LEVELS, splitArguments, type LogLevel } from "../platform/index.ts";
 import { directoriesFrom, type Directories } from "./directories.ts";
+import { engineSettingsFrom, type EngineSettings } from "./engine-settings.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,7 +40,7 @@ const integer = (min: number, max: number) =>
 
 const choice = <const T extends readonly string[]>(choices: T) => v.picklist(choices, `must be one of ${choices.join(", ")}`);
 
-export interface Settings extends Directories {
+export interface Settings extends Directories, EngineSettings {
   /** TCP port; 0 lets the system choose. */
   readonly port: number;
   /** Address to listen on; `localhost` means both loopback addresses. */
@@ -83,6 +84,7 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
   const argumentLine = pick("--llamacpp-args", flags.llamacppArgs, "LEMONADE_LLAMACPP_ARGS", v.string(), "");
   return {
     ...directories,
+    ...engineSettingsFrom(env),
     port: pick("--port", flags.port, "LEMONADE_PORT", integer(0, 65_535), 8000),
     host: pick("--host", flags.host, "LEMONADE_HOST", text, "localhost"),
     logLevel:
