@@ -148,9 +148,13 @@ describe("run that fails", () => {
 
   test("in the middle of its answer says so and ends with code 1", async () => {
     await using workspace = await createWorkspace();
-    const engine = await makeMisbehavingEngine(workspace, [{ answers: [{ kind: "crash in the middle" }] }]);
+    const engine = await makeMisbehavingEngine(workspace, (gatePath) => [
+      { answers: [{ kind: "crash in the middle", gate: gatePath("crash") }] },
+    ]);
     await using _server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
-    const { code, stdout, stderr } = await runCommand(["run", "tiny", "--prompt", "hi"], { workspace });
+    const { child, result } = startCommand(["run", "tiny", "--prompt", "hi"], { workspace });
+    child.stdout?.once("data", () => void engine.openGate("crash"));
+    const { code, stdout, stderr } = await result;
     expect({ code, stdout: stdout.trim() }).toEqual({ code: 1, stdout: "word0" });
     expect(stderr).toContain("ended unexpectedly");
   });

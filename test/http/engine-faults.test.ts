@@ -106,10 +106,10 @@ describe("an engine that dies", () => {
   });
 
   test("in the middle of a stream: whole events, then an error event, then a clean end; the next request works", async () => {
-    await using running = await serveOn([{ answers: [{ kind: "crash in the middle" }] }, {}]);
+    await using running = await serveOn((gatePath) => [{ answers: [{ kind: "crash in the middle", gate: gatePath("crash") }] }, {}]);
     const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
     expect(response.status).toBe(200);
-    const events = await eventsOf(response);
+    const events = await eventsOf(response, async () => await running.engine.openGate("crash"));
     expect(events[0]).toHaveProperty("choices");
     expect(events.slice(1)).toEqual([
       { error: expect.objectContaining({ code: "instance_exited", type: "server_error", source: "lemonade" }) },
@@ -137,8 +137,9 @@ describe("an engine that dies", () => {
   });
 
   test("a stream that breaks while the engine lives ends with an error event as well", async () => {
-    await using running = await serveOn([{ answers: [{ kind: "cut" }] }]);
-    const events = await eventsOf(await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true }));
+    await using running = await serveOn((gatePath) => [{ answers: [{ kind: "cut", gate: gatePath("cut") }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    const events = await eventsOf(response, async () => await running.engine.openGate("cut"));
     expect(events).toHaveLength(2);
     expect(events[1]).toMatchObject({ error: { code: "upstream_unreachable" } });
     expect(await running.engine.journal("start")).toHaveLength(1);
@@ -214,8 +215,13 @@ describe("a client that leaves", () => {
   });
 });
 
-async function eventsOf(response: Response): Promise<Record<string, unknown>[]> {
-  const text = await response.text();
+/** The events of a stream that breaks off; `afterFirst` is called once its beginning is here. */
+async function eventsOf(response: Response, afterFirst: () => Promise<void>): Promise<Record<string, unknown>[]> {
+  let text = "";
+  for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
+    if (text === "") await afterFirst();
+    text += part;
+  }
   expect(text).toEndWith("\n\n");
   return text
     .slice(0, -2)
