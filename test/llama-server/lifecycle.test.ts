@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import {
@@ -14,6 +14,8 @@ import { makeFakeEngine, type FakeEngine, type FakeEngineBehaviour } from "../..
 import { isAlive } from "../fixtures/processes.ts";
 import { until } from "../fixtures/until.ts";
 import { rejection } from "../fixtures/rejection.ts";
+
+setDefaultTimeout(60_000);
 
 interface Prepared extends AsyncDisposable {
   readonly server: LlamaServer;

@@ -39,13 +39,15 @@ async function* readEvents<T>(
   signal: AbortSignal,
   leaving: AbortSignal,
 ): AsyncGenerator<T, undefined, undefined> {
+  let cancel: (() => Promise<void>) | undefined;
   try {
     const response = await open(signal);
     if (!response.ok) throw new UpstreamStatusError(response.status, await readBody(response, signal));
+    const reader = response.body?.getReader();
+    cancel = async () => await reader?.cancel();
     const decoder = new SseDecoder();
-    // Leaving the loop cancels the body.
-    for await (const bytes of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-      for (const { data } of decoder.push(bytes)) {
+    for (let chunk = await reader?.read(); chunk?.done === false; chunk = await reader?.read()) {
+      for (const { data } of decoder.push(chunk.value)) {
         if (data === END_MARKER) return undefined;
         yield parseEvent(data) as T; // The engine's own types; what we read of them is checked by the tests on real engines.
       }
@@ -54,6 +56,9 @@ async function* readEvents<T>(
   } catch (error) {
     if (leaving.aborted) return undefined; // Whoever left does not want to hear of it.
     throw transportError(error, signal);
+  } finally {
+    // Not awaited: the cancelling of one half of a cloned response waits for the other half.
+    cancel?.().catch(() => undefined);
   }
 }
 

@@ -19,7 +19,10 @@ export interface RecordedRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** An answer: a response, a value that becomes its JSON body, or a function that makes either of them. */
+/**
+ * An answer: a response, a value that becomes its JSON body, an error that breaks the connection, or a function of the request that
+ * gives any of these. A response that is streamed at its own pace comes from a function; one that is given as it is gets read whole.
+ */
 export type FakeReply = unknown;
 
 /** How a fake behaves. */
@@ -148,8 +151,11 @@ export class FakeInferenceProcess extends InferenceEndpoints implements Inferenc
     signal?.throwIfAborted();
     if (answer instanceof Error)
       throw answer instanceof UpstreamClientError ? answer : new UpstreamClientError(answer.message, { cause: answer });
+    if (!(answer instanceof Response)) return fakeResponse(answer, { url });
+    if (answer !== reply) return answer;
     // A response can be read once, and the same reply may be asked for again.
-    return answer instanceof Response ? (answer.clone() as Response) : fakeResponse(answer, { url });
+    const bytes = new Uint8Array(await answer.clone().arrayBuffer());
+    return fakeResponse(bytes, { url, status: answer.status, headers: Object.fromEntries(answer.headers) });
   }
 
   async health({ signal }: HealthOptions = {}): Promise<HealthStatus> {
