@@ -15,6 +15,9 @@ export function addServerOptions(command: Command): Command {
     .option("--llamacpp-bin <path>", "llama-server executable to use (env LEMONADE_LLAMACPP_BIN)")
     .option("--models-dir <dir>", "folder of GGUF files to serve; may be given several times (env LEMONADE_MODELS_DIR)", collect)
     .option("--max-loaded-models <n>", "models of each kind that stay loaded (default: 1, env LEMONADE_MAX_LOADED_MODELS)")
+    .option("--models-max <n>", "models of all kinds that stay loaded, 0 for any number (env LEMONADE_MODELS_MAX)")
+    .option("--models-preset <file>", "options per model, a preset file of llama.cpp's router mode (env LEMONADE_MODELS_PRESET)")
+    .option("--no-models-autoload", "requests load no models (env LEMONADE_NO_MODELS_AUTOLOAD)")
     .option("--allowed-hosts <names>", "further host names it answers under, separated by commas (env LEMONADE_ALLOWED_HOSTS)")
     .option("--allowed-origins <origins>", "web pages of these origins may use it, separated by commas (env LEMONADE_ALLOWED_ORIGINS)")
     .option("--without-api-key", "listen on an address that others can reach without asking for a key")
@@ -36,10 +39,16 @@ export function serverArguments(flags: Flags): string[] {
     ["--llamacpp-args", flags.llamacppArgs],
     ["--llamacpp-bin", flags.llamacppBin],
     ["--max-loaded-models", flags.maxLoadedModels],
+    ["--models-max", flags.modelsMax],
+    ["--models-preset", flags.modelsPreset],
     ["--allowed-hosts", flags.allowedHosts],
     ["--allowed-origins", flags.allowedOrigins],
     ...(flags.modelsDir ?? []).map((dir): [string, string] => ["--models-dir", dir]),
   ];
   const valued = words.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]));
-  return flags.withoutApiKey === true ? [...valued, "--without-api-key"] : valued;
+  const switches = [
+    ...(flags.withoutApiKey === true ? ["--without-api-key"] : []),
+    ...(flags.modelsAutoload === false ? ["--no-models-autoload"] : []),
+  ];
+  return [...valued, ...switches];
 }

@@ -23,6 +23,9 @@ export interface Flags {
   readonly llamacppBin?: string | undefined;
   readonly modelsDir?: readonly string[] | undefined;
   readonly maxLoadedModels?: string | undefined;
+  readonly modelsMax?: string | undefined;
+  readonly modelsPreset?: string | undefined;
+  readonly modelsAutoload?: boolean | undefined;
   readonly allowedHosts?: string | undefined;
   readonly allowedOrigins?: string | undefined;
   readonly withoutApiKey?: boolean | undefined;
@@ -48,6 +51,8 @@ export interface Settings extends Directories, EngineSettings {
   readonly logLevel: LogLevel;
   /** Context of a loaded model, in tokens. */
   readonly contextTokens: number;
+  /** The user chose it: it wins over what presets say. */
+  readonly isContextGiven: boolean;
   readonly llamacppBackend: LlamaCppBackend;
   readonly llamacppArgs: readonly string[];
   /** Path of a `llama-server` to use instead of an installed one. */
@@ -55,8 +60,14 @@ export interface Settings extends Directories, EngineSettings {
   /** A failed start on the GPU is final: no second try on the CPU. */
   readonly isCpuFallbackOff: boolean;
   readonly modelsDirs: readonly string[];
-  /** How many models of each kind (text, embedding, reranking) stay loaded. */
+  /** How many models of each kind (text, embedding, reranking) stay loaded; any number when only `modelsMax` is given. */
   readonly maxLoadedModels: number;
+  /** How many models of all kinds together, as llama.cpp's router counts; 0 for any number. */
+  readonly modelsMax: number | undefined;
+  /** Path of a preset file of llama.cpp's router mode. */
+  readonly modelsPreset: string | undefined;
+  /** A request for a model that is not loaded loads it. */
+  readonly isAutoloadOn: boolean;
   /** Host names under which the server may be asked, beside addresses and `localhost`. */
   readonly allowedHosts: readonly string[];
   /** Origins of web pages that may use the server, beside its own and those of this machine. */
@@ -82,6 +93,8 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
   const logLevels = choice(LOG_LEVELS);
   const bin = pick("--llamacpp-bin", flags.llamacppBin, "LEMONADE_LLAMACPP_BIN", text, "");
   const argumentLine = pick("--llamacpp-args", flags.llamacppArgs, "LEMONADE_LLAMACPP_ARGS", v.string(), "");
+  const presetFile = pick("--models-preset", flags.modelsPreset, "LEMONADE_MODELS_PRESET", text, "");
+  const modelsMax = pick<number | undefined>("--models-max", flags.modelsMax, "LEMONADE_MODELS_MAX", integer(0, 1000), undefined);
   return {
     ...directories,
     ...engineSettingsFrom(env),
@@ -90,6 +103,7 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
     logLevel:
       (flags.logLevel === undefined ? savedLogLevel(directories.cacheDir) : undefined) ??
       pick("--log-level", flags.logLevel, "LEMONADE_LOG_LEVEL", logLevels, "info"),
+    isContextGiven: (flags.ctxSize ?? env["LEMONADE_CTX_SIZE"] ?? "") !== "",
     contextTokens: pick("--ctx-size", flags.ctxSize, "LEMONADE_CTX_SIZE", integer(16, 2 ** 31 - 1), 4096),
     llamacppBackend: pick("--llamacpp", flags.llamacpp, "LEMONADE_LLAMACPP", choice(LLAMACPP_BACKENDS), "auto"),
     llamacppArgs: splitArguments(argumentLine),
@@ -98,7 +112,16 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
     modelsDirs: (flags.modelsDir ?? env["LEMONADE_MODELS_DIR"]?.split(process.platform === "win32" ? ";" : ":") ?? [])
       .filter((path) => path !== "")
       .map((path) => resolve(path)),
-    maxLoadedModels: pick("--max-loaded-models", flags.maxLoadedModels, "LEMONADE_MAX_LOADED_MODELS", integer(1, 1000), 1),
+    maxLoadedModels: pick(
+      "--max-loaded-models",
+      flags.maxLoadedModels,
+      "LEMONADE_MAX_LOADED_MODELS",
+      integer(1, 1000),
+      modelsMax === undefined ? 1 : Infinity,
+    ),
+    modelsMax,
+    modelsPreset: presetFile === "" ? undefined : resolve(presetFile),
+    isAutoloadOn: flags.modelsAutoload !== false && !env["LEMONADE_NO_MODELS_AUTOLOAD"],
     allowedHosts: pick("--allowed-hosts", flags.allowedHosts, "LEMONADE_ALLOWED_HOSTS", list, []).map((name) => name.toLowerCase()),
     allowedOrigins: pick("--allowed-origins", flags.allowedOrigins, "LEMONADE_ALLOWED_ORIGINS", list, []),
     isWithoutApiKey: flags.withoutApiKey === true || Boolean(env["LEMONADE_WITHOUT_API_KEY"]),

@@ -30,6 +30,9 @@ export interface Call<B, Q> {
   readonly identity: Identity;
 }
 
+/** Status and body of an error; `redact` takes out of its text what the caller shall not see. */
+export type ErrorRenderer = (error: unknown, redact?: (text: string) => string) => { readonly status: number; readonly body: unknown };
+
 export interface EndpointSpec<B, Q> {
   readonly method: "GET" | "POST" | "DELETE";
   /** Paths in hono's syntax; all of them answer alike. The first one is the documented one. */
@@ -43,6 +46,8 @@ export interface EndpointSpec<B, Q> {
   /** Fields of a multipart form, which the handler reads itself as it comes: it may be larger than our memory. */
   readonly form?: v.GenericSchema | undefined;
   readonly answers: Readonly<Record<number, Answer>>;
+  /** How the dialect of these paths tells an error; by default in the form that OpenAI's and Lemonade's clients read. */
+  readonly renderError?: ErrorRenderer | undefined;
   readonly handle: (call: Call<B, Q>) => Response | Promise<Response>;
 }
 

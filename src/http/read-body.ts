@@ -23,7 +23,7 @@ export async function readBody(request: Request): Promise<Body> {
   try {
     value = JSON.parse(decoder.decode(bytes));
   } catch (error) {
-    throw new RouterError("INVALID_REQUEST", `The request body is not JSON: ${errorMessage(error)}`, { cause: error });
+    throw new RouterError("BODY_NOT_JSON", `The request body is not JSON: ${errorMessage(error)}`, { cause: error });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new RouterError("INVALID_REQUEST", "The request body must be a JSON object");

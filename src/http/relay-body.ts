@@ -7,6 +7,8 @@ export interface RelayBodyOptions {
   readonly abort: (reason: unknown) => void;
   /** Whether the body is a stream of events; any other body is passed on as it comes and breaks off when the upstream fails. */
   readonly holdsEvents: boolean;
+  /** A reader that leaves changes nothing: the rest is read all the same. */
+  readonly outlivesReader?: boolean | undefined;
   /** Changes whole events; may leave some out. */
   readonly mapEvents?: ((text: string) => string) | undefined;
   /** The event that a reader gets when the upstream fails after the first byte. */
@@ -57,6 +59,10 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
         }
       },
       async cancel(reason) {
+        if (options.outlivesReader === true) {
+          void drain(reader).then(() => options.onEnd(tail));
+          return;
+        }
         options.onEnd(tail);
         options.abort(reason);
         await reader.cancel(reason).catch(() => {}); // Aborting has ended it already.
@@ -64,4 +70,13 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
     },
     { highWaterMark: 0 },
   );
+}
+
+/** Reads what nobody wants until it is over, one way or the other. */
+async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The engine has broken off: that is an end too.
+  }
 }

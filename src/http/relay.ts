@@ -11,12 +11,22 @@ export interface RelayRequest {
   readonly kind?: ModelKind | undefined;
   /** Whether a model that is not here may be downloaded first. */
   readonly mayDownload?: boolean | undefined;
+  /** Whether a model that is not loaded is loaded. Defaults to the server's setting. */
+  readonly autoload?: boolean | undefined;
+  /** A question about the model rather than a use of it: it does not keep the model from being evicted later. */
+  readonly isPassive?: boolean | undefined;
+  /** Defaults to POST. */
+  readonly method?: "GET" | "POST" | "DELETE" | undefined;
   /** Path on the engine, with its query. */
   readonly path: string;
   /** The client's body, sent as it is. */
-  readonly body: Uint8Array<ArrayBuffer>;
+  readonly body?: Uint8Array<ArrayBuffer> | undefined;
+  /** Headers of the client that the engine shall see, beside the content type. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
+  /** The answer is read to its end also when nobody takes it any more; `signal` is then not the client's. */
+  readonly outlivesClient?: boolean | undefined;
   /** Where the request is entered while it runs, and who sent it. */
   readonly generations: Generations;
   readonly caller: string;
@@ -48,12 +58,12 @@ const EXIT_NOTICE_MS = 250;
  * after 100 requests) is replaced without anybody noticing. After the first byte a failure becomes the dialect's error event.
  */
 export async function relay(router: Router, request: RelayRequest): Promise<Response> {
-  const { model, kind, mayDownload, caller } = request;
+  const { model, kind, mayDownload, autoload, isPassive, caller } = request;
   const generation = request.generations.start({ model, caller, client: request.signal });
   const { signal } = generation;
   try {
     for (let attempt = 1; ; attempt++) {
-      const lease = await router.acquire(model, { kind, mayDownload, signal });
+      const lease = await router.acquire(model, { kind, mayDownload, autoload, isPassive, signal });
       generation.model = lease.entry.id;
       try {
         return await relayOnce(router, lease, { ...request, generation });
@@ -104,6 +114,7 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     onEnd: end,
     abort: generation.abort,
     holdsEvents: isEventStream,
+    outlivesReader: request.outlivesClient,
     mapEvents: request.translation?.events,
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;
@@ -125,9 +136,9 @@ function passedHeaders(upstream: Headers): Headers {
 
 async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): Promise<Response> {
   const init = (keepalive: boolean): BunFetchRequestInit => ({
-    method: "POST",
-    body: request.body,
-    headers: { "content-type": "application/json" },
+    method: request.method ?? "POST",
+    ...(request.body === undefined ? {} : { body: request.body }),
+    headers: { "content-type": "application/json", ...request.headers },
     signal,
     keepalive,
     redirect: "manual",

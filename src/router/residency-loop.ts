@@ -33,6 +33,8 @@ interface Waiter {
   readonly options: LoadOptions;
   readonly sinceMs: number;
   readonly lease: PromiseWithResolvers<Lease>;
+  /** It does not count as a use of the model. */
+  readonly isPassive: boolean;
   /** Why it still waits, for the message when it has waited too long. */
   reason: string;
 }
@@ -70,8 +72,11 @@ export class ResidencyLoop implements AsyncDisposable {
    * Waits until the model is loaded (loading it when needed) and hands out a lease. Rejects with the signal's reason when the caller
    * leaves; a load that nobody waits for any more is aborted.
    */
-  async acquire(entry: ModelEntry, options: { signal: AbortSignal; load?: LoadOptions | undefined }): Promise<Lease> {
-    const { signal, load = {} } = options;
+  async acquire(
+    entry: ModelEntry,
+    options: { signal: AbortSignal; load?: LoadOptions | undefined; isPassive?: boolean | undefined },
+  ): Promise<Lease> {
+    const { signal, load = {}, isPassive = false } = options;
     signal.throwIfAborted();
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
     if (this.#waiting.size >= this.#options.maxWaiting) {
@@ -79,7 +84,7 @@ export class ResidencyLoop implements AsyncDisposable {
         hint: "Try again later.",
       });
     }
-    const waiter: Waiter = { entry, options: load, sinceMs: Date.now(), lease: Promise.withResolvers(), reason: "" };
+    const waiter: Waiter = { entry, options: load, sinceMs: Date.now(), lease: Promise.withResolvers(), isPassive, reason: "" };
     const leave = () => this.#leave(waiter, signal.reason);
     signal.addEventListener("abort", leave, { once: true });
     this.#waiting.add(waiter);
@@ -177,12 +182,15 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   #serve(waiter: Waiter, instance: Instance): void {
+    const use = () => {
+      if (!waiter.isPassive) instance.lastUsedMs = Date.now();
+    };
     instance.inFlight++;
-    instance.lastUsedMs = Date.now();
+    use();
     this.#waiting.delete(waiter);
     const release = () => {
       instance.inFlight--;
-      instance.lastUsedMs = Date.now();
+      use();
       if (instance.inFlight === 0) instance.onIdle?.();
       if (this.#waiting.size > 0) this.#pump();
     };

@@ -44,6 +44,10 @@ export interface AcquireOptions {
   readonly kind?: ModelKind | undefined;
   /** Whether a model that is not here may be downloaded for this request. */
   readonly mayDownload?: boolean | undefined;
+  /** Whether a model that is not loaded is loaded. Defaults to the server's setting. */
+  readonly autoload?: boolean | undefined;
+  /** A question about the model rather than a use of it: it does not count when the least recently used one is chosen. */
+  readonly isPassive?: boolean | undefined;
 }
 
 /** How long running requests may go on when the server shuts down, in milliseconds. */
@@ -163,11 +167,19 @@ class LocalRouter implements Router {
     throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`, { hint });
   }
 
-  async acquire(model: string, { signal, kind, mayDownload = false }: AcquireOptions): Promise<Lease> {
+  async acquire(model: string, options: AcquireOptions): Promise<Lease> {
+    const { signal, kind, mayDownload = false, autoload = this.#settings.isAutoloadOn, isPassive } = options;
+    if (!autoload) await this.#requireLoaded(model);
     const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
     await this.#checkBeforeEviction(entry, {}, signal);
-    return await this.#loop.acquire(entry, { signal });
+    return await this.#loop.acquire(entry, { signal, isPassive });
+  }
+
+  async #requireLoaded(model: string): Promise<void> {
+    const { id } = await this.resolve(model);
+    if (this.#loop.instances.some((instance) => instance.model === id && instance.state !== "stopping")) return;
+    throw new RouterError("MODEL_NOT_LOADED", "model is not loaded", { hint: `Load ${id} first: this request shall not do it` });
   }
 
   async load(

@@ -171,18 +171,18 @@ describeWith("llamacpp", "models and residency", (engine) => {
   });
 
   test.each([
-    ["no JSON at all", "this is no JSON"],
-    ["a broken object", '{"model": "tiny", "messages": ['],
-    ["bytes that are no text", Uint8Array.of(0x7b, 0xff, 0x7d)],
-    ["an array", "[]"],
-    ["a number", "7"],
-    ["a model that is no name", '{"model": 7}'],
-    ["an empty name", '{"model": ""}'],
-  ])("%s is a bad request", async (_what, body) => {
+    ["no JSON at all", "this is no JSON", "body_not_json"],
+    ["a broken object", '{"model": "tiny", "messages": [', "body_not_json"],
+    ["bytes that are no text", Uint8Array.of(0x7b, 0xff, 0x7d), "body_not_json"],
+    ["an array", "[]", "invalid_request"],
+    ["a number", "7", "invalid_request"],
+    ["a model that is no name", '{"model": 7}', "invalid_request"],
+    ["an empty name", '{"model": ""}', "invalid_request"],
+  ])("%s is a bad request", async (_what, body, code) => {
     const response = await server.fetch("/v1/chat/completions", { method: "POST", body });
     expect(response.status).toBe(400);
     const { error, detail } = (await response.json()) as { error: { type: string; code: string; message: string }; detail: string };
-    expect(error).toMatchObject({ type: "invalid_request_error", code: "invalid_request" });
+    expect(error).toMatchObject({ type: "invalid_request_error", code });
     expect(detail).toBe(error.message);
   });
 
