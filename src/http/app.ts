@@ -11,6 +11,7 @@ import { localModelEndpoints } from "./endpoints/local-models.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { migrationEndpoints } from "./endpoints/migration.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
+import { openApiEndpoints } from "./endpoints/openapi.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
 import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
@@ -46,7 +47,7 @@ export interface AppOptions extends KnownKeys {
 export function allEndpoints(options: AppOptions): Endpoint[] {
   const { router, version } = options;
   const generations = new Generations();
-  return [
+  const endpoints: Endpoint[] = [
     ...inferenceEndpoints(router, generations),
     ...haltEndpoints(router, generations),
     ...modelEndpoints(router, { startedMs: Date.now() }),
@@ -60,7 +61,9 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
   ];
 }
 
+    ...openApiEndpoints(() => endpoints, { version }),
 export interface App {
+  return endpoints;
   readonly fetch: (request: Request, connection: Connection) => Promise<Response>;
 }
 

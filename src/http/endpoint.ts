@@ -13,6 +13,8 @@ export interface Answer {
   readonly schema?: v.GenericSchema | undefined;
   /** Content type of an answer that is no JSON. */
   readonly contentType?: string | undefined;
+  /** Whether it may also come as server-sent events. */
+  readonly hasEvents?: boolean | undefined;
 }
 
 /** One call of an endpoint, its parts checked. */

@@ -68,7 +68,11 @@ const INFERENCE: readonly Inference[] = [
 ];
 
 const ANSWERS: Readonly<Record<number, Answer>> = {
-  200: { description: "The engine's answer as it came; server-sent events when `stream` is true" },
+  200: {
+    description: "The engine's answer as it came; server-sent events when `stream` is true",
+    schema: v.looseObject({}),
+    hasEvents: true,
+  },
 };
 
 export function inferenceEndpoints(router: Router, generations: Generations): Endpoint[] {
