@@ -58,12 +58,12 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...statsEndpoints(router),
     ...logEndpoints(options),
     shutdownEndpoint(options),
+    ...openApiEndpoints(() => endpoints, { version }),
   ];
+  return endpoints;
 }
 
-    ...openApiEndpoints(() => endpoints, { version }),
 export interface App {
-  return endpoints;
   readonly fetch: (request: Request, connection: Connection) => Promise<Response>;
 }
 
