@@ -242,7 +242,7 @@ describe.skipIf(process.platform === "win32")("installing a published build", ()
     await place.install();
     const binDir = join(place.root, "bin");
     expect(await listInstalledLlamaCpp(binDir)).toEqual([
-      { variant: "cpu", tag: PINNED, executable: join(binDir, "llamacpp", "cpu", "llama-server") },
+      { variant: "cpu", tag: PINNED, isKept: false, executable: join(binDir, "llamacpp", "cpu", "llama-server") },
     ]);
     expect(await uninstallLlamaCpp(binDir, "cpu")).toBe(true);
     expect(await uninstallLlamaCpp(binDir, "cpu")).toBe(false);

@@ -157,7 +157,7 @@ class Installation {
       await this.#start(executable);
       devices = await probeDevices(executable, this.#runOptions(executable));
       await this.#configure(executable, devices);
-      await writeBuildMarkers(staging, { version: this.#release.tag, backend: variant });
+      await writeBuildMarkers(staging, { version: this.#release.tag, backend: variant, isKept: this.#options.tag !== undefined });
       onProgress?.({ stage: "finishing" });
       await replaceFolder(staging, this.#destination);
     } finally {

@@ -7,6 +7,8 @@ export interface InstalledBuild {
   /** Name of its folder: a variant of the release table, or `from-source`. */
   readonly variant: string;
   readonly tag: string;
+  /** The user asked for this version: a moved pin does not replace it. */
+  readonly isKept: boolean;
   readonly executable: string;
 }
 
@@ -18,7 +20,9 @@ export async function listInstalledLlamaCpp(binDir: string): Promise<readonly In
   const builds = await Promise.all(
     names.map(async (variant) => {
       const [markers, executable] = await Promise.all([readBuildMarkers(join(folder, variant)), findInFolder(join(folder, variant))]);
-      return markers === undefined || executable === undefined ? [] : [{ variant, tag: markers.version, executable }];
+      return markers === undefined || executable === undefined
+        ? []
+        : [{ variant, tag: markers.version, isKept: markers.isKept === true, executable }];
     }),
   );
   return builds.flat();

@@ -1,9 +1,8 @@
 import * as v from "valibot";
+import { RELEASE_VARIANTS, type ReleaseVariant } from "./release-variants.ts";
 import releases from "./releases.json" with { type: "json" };
 
-/** Kinds of published builds, best first where several fit: what a machine gets is decided in `choose-variant.ts`. */
-export const RELEASE_VARIANTS = ["metal", "cuda", "rocm", "vulkan", "cpu"] as const;
-export type ReleaseVariant = (typeof RELEASE_VARIANTS)[number];
+export { RELEASE_VARIANTS, type ReleaseVariant };
 
 const Build = v.strictObject({
   variant: v.picklist(RELEASE_VARIANTS),
