@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { Flags } from "../router/index.ts";
 import type { ListFlags } from "./commands/list.ts";
 import type { PullFlags } from "./commands/pull.ts";
@@ -92,6 +92,14 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .option("--json", "as JSON")
     .action(async (model: string, flags: { ctxSize?: string; json?: boolean }) => {
       exitCode = await (await import("./commands/info.ts")).info(model, flags);
+    });
+  program
+    .command("system-info")
+    .description("say what this machine consists of and which engines are on it")
+    .option("--verbose", "everything that is known")
+    .addOption(new Option("--format <format>", "how to print it").choices(["table", "json"]).default("table"))
+    .action(async (_flags: unknown, command: Command) => {
+      exitCode = await (await import("./commands/system-info.ts")).systemInfo(command.optsWithGlobals());
     });
   program
     .command("install")

@@ -59,6 +59,15 @@ export interface Health {
   readonly all_models_loaded: readonly LoadedModel[];
 }
 
+/** The machine, in the words of Lemonade's `system-info`. */
+export interface SystemInfo {
+  readonly "OS Version": string;
+  readonly Processor: string;
+  readonly "Physical Memory": string;
+  readonly devices: Readonly<Record<string, unknown>>;
+  readonly [fact: string]: unknown;
+}
+
 export interface PullRequest {
   readonly model_name: string;
   readonly checkpoint?: string | undefined;

@@ -1,6 +1,17 @@
 import { SseDecoder } from "../dialects/index.ts";
 import { apiErrorOf, apiErrorOfEvent, LemonadeApiError } from "./api-error.ts";
-import type { ChatMessage, ChatPiece, Download, FoundRepo, Health, Model, ModelDetails, PullRequest, Variant } from "./answers.ts";
+import type {
+  ChatMessage,
+  ChatPiece,
+  Download,
+  FoundRepo,
+  Health,
+  Model,
+  ModelDetails,
+  PullRequest,
+  SystemInfo,
+  Variant,
+} from "./answers.ts";
 
 export interface LemonadeClientOptions {
   /** Base address of the server. Defaults to `http://localhost:8000`. */
@@ -51,6 +62,15 @@ export class LemonadeClient {
   ): Promise<ModelDetails> {
     const context = contextTokens === undefined ? "" : `&ctx_size=${contextTokens}`;
     return await this.#json<ModelDetails>("GET", `models/${encodeURIComponent(model)}?details=true${context}`, undefined, options);
+  }
+
+  /** What the machine consists of and which engines are on it; with `complete` waits until everything is known. */
+  async systemInfo({
+    verbose = false,
+    complete = false,
+    ...options
+  }: CallOptions & { verbose?: boolean; complete?: boolean } = {}): Promise<SystemInfo> {
+    return await this.#json<SystemInfo>("GET", `system-info?verbose=${verbose}&complete=${complete}`, undefined, options);
   }
 
   /** Loads a model; resolves to its name once it answers. */

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
-import type { LogHistory, Router, Settings } from "../router/index.ts";
+import type { LogHistory, Router, Settings, SystemReporter } from "../router/index.ts";
 import type { Endpoint, ErrorRenderer } from "./endpoint.ts";
 import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
@@ -15,6 +15,7 @@ import { openApiEndpoints } from "./endpoints/openapi.ts";
 import { residencyEndpoints } from "./endpoints/residency.ts";
 import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
+import { systemInfoEndpoints } from "./endpoints/system-info.ts";
 import { Generations } from "./generations.ts";
 import type { Connection } from "./listen.ts";
 import { json } from "./json.ts";
@@ -33,6 +34,7 @@ import {
 export interface AppOptions extends KnownKeys {
   readonly router: Router;
   readonly settings: Settings;
+  readonly system: SystemReporter;
   readonly log: Log;
   readonly version: string;
   /** Where the log level is saved. */
@@ -56,6 +58,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...localModelEndpoints({ router, hubCacheDir: options.settings.hubCacheDir }),
     ...migrationEndpoints({ router, ...options.settings }),
     ...statsEndpoints(router),
+    ...systemInfoEndpoints(options.system),
     ...logEndpoints(options),
     shutdownEndpoint(options),
     ...openApiEndpoints(() => endpoints, { version }),

@@ -34,3 +34,5 @@ export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from
 export type { ModelDetails } from "./model-details.ts";
 export type { DownloadStatus } from "../hub/index.ts";
 export { ModelLibrary } from "./model-library.ts";
+export { SystemReporter, type EngineReports, type SystemReport } from "./system-report.ts";
+export type { GpuFacts } from "../platform/system-info/index.ts";
