@@ -1,5 +1,5 @@
 import type { Log, ProcessRecords } from "../platform/index.ts";
-import type { LaunchRequest, WrappedServer } from "./wrapped-server.ts";
+import type { LaunchRequest, StartOptions, WrappedServer } from "./wrapped-server.ts";
 
 export interface BackendContext {
   readonly log: Log;
@@ -13,7 +13,7 @@ export interface Backend {
   /** `llamacpp`, `embedded`, `flm`. */
   readonly name: string;
   /** Makes a wrapped server that is not started yet. Rejects with BACKEND_NOT_INSTALLED, or installs where that is the policy. */
-  createServer(request: LaunchRequest, options: { signal: AbortSignal }): Promise<WrappedServer>;
+  createServer(request: LaunchRequest, options: Pick<StartOptions, "signal" | "onProgress">): Promise<WrappedServer>;
   /** The command line that a start would have, with port 0, or undefined when the engine is not here. Starts and installs nothing. */
   describeLaunch(request: LaunchRequest): Promise<readonly string[] | undefined>;
   /** Which build of llama.cpp it is, `b<build>-<commit>` as far as that is known; undefined when the engine is not here. */

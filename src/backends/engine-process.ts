@@ -89,6 +89,21 @@ export class EngineProcess implements WrappedServer {
     }
   }
 
+  async isHealthy(signal: AbortSignal): Promise<boolean> {
+    try {
+      // A connection of its own: a kept one may just have been closed by the engine.
+      const response = await fetch(this.#healthUrl, { signal, keepalive: false });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  get #healthUrl(): string {
+    return `${this.baseUrl}${this.#options.healthPath ?? "/health"}`;
+  }
+
   async stop(): Promise<void> {
     if (this.#child === undefined) return;
     if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
@@ -135,13 +150,13 @@ export class EngineProcess implements WrappedServer {
   }
 
   async #startOnce(plan: LaunchPlan, options: StartOptions): Promise<SupervisedChild> {
-    const { context, request, healthPath = "/health" } = this.#options;
+    const { context, request } = this.#options;
     const { signal } = options;
     this.#plan = plan;
     context.log.debug(request.model, `starting ${plan.command} ${plan.args.join(" ")}`);
     const engine = await this.#launch(plan, options);
     this.#child = engine.child;
-    const outcome = await untilReady(engine, { healthUrl: `${this.baseUrl}${healthPath}`, signal });
+    const outcome = await untilReady(engine, { healthUrl: this.#healthUrl, signal });
     if (outcome.kind === "ready") return engine.child;
     const exit = await engine.child.exited;
     const cause = new InstanceExitedError(request.model, { how: describeExit(exit), code: exit.code, logTail: engine.child.logTail() });

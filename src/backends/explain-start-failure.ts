@@ -110,7 +110,8 @@ export function explainStartFailure(options: { model: string; backend: string; c
   const shown = (lines.length > 0 ? lines : cause.logTail).slice(-SHOWN_LINES);
   const reason = known === undefined ? cause.message : known.sentence;
   const output = shown.length === 0 ? "" : `\nLast lines of the engine:\n${shown.map((line) => `  ${line}`).join("\n")}`;
-  return new RouterError("MODEL_LOAD_FAILED", `${model} could not be loaded with ${backend}: ${reason}${output}`, {
+  const code = known?.reason === "out_of_memory" ? "OUT_OF_MEMORY" : "MODEL_LOAD_FAILED";
+  return new RouterError(code, `${model} could not be loaded with ${backend}: ${reason}${output}`, {
     cause,
     hint: known?.hint,
   });

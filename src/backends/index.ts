@@ -4,4 +4,4 @@ export { createEmbeddedBackend, embeddedEngineFolder, findEmbeddedEngine, instal
 export { describeProgress, type InstallProgress, type InstallProgressListener } from "./install/index.ts";
 export { createLlamaCppBackend } from "./llamacpp/index.ts";
 export { buildLlamaCppFromSource, listInstalledLlamaCpp, readReleaseTable, reportVariants } from "./llamacpp/install/index.ts";
-export type { EngineReport, LaunchRequest, LoadProgress, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
+export type { EngineReport, LaunchRequest, LoadProgress, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";

@@ -43,11 +43,12 @@ export interface ModelDetails extends Model {
 
 export interface LoadedModel {
   readonly model_name: string;
-  readonly state: "loading" | "ready" | "busy" | "draining" | "stopping";
+  readonly state: "loading" | "ready" | "busy" | "draining" | "stopping" | "failed";
   readonly type: "text" | "embedding" | "reranking";
   readonly backend: string | null;
   readonly in_flight: number;
-  /** 0 to 1 while loading, where the engine tells. */
+  /** What is being loaded or installed, and 0 to 1 of it, while loading. */
+  readonly load_stage: string | null;
   readonly load_progress: number | null;
   readonly notes: readonly string[];
 }

@@ -57,6 +57,8 @@ export interface Settings extends Directories, EngineSettings {
   readonly llamacppArgs: readonly string[];
   /** Path of a `llama-server` to use instead of an installed one. */
   readonly llamacppBin: string | undefined;
+  /** Pause between two health probes of a running engine, in milliseconds; 0 for none. */
+  readonly healthProbeMs: number;
   /** A failed start on the GPU is final: no second try on the CPU. */
   readonly isCpuFallbackOff: boolean;
   readonly modelsDirs: readonly string[];
@@ -92,9 +94,9 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
   const list = v.pipe(v.string(), v.transform(commaList));
   const logLevels = choice(LOG_LEVELS);
   const bin = pick("--llamacpp-bin", flags.llamacppBin, "LEMONADE_LLAMACPP_BIN", text, "");
-  const argumentLine = pick("--llamacpp-args", flags.llamacppArgs, "LEMONADE_LLAMACPP_ARGS", v.string(), "");
   const presetFile = pick("--models-preset", flags.modelsPreset, "LEMONADE_MODELS_PRESET", text, "");
   const modelsMax = pick<number | undefined>("--models-max", flags.modelsMax, "LEMONADE_MODELS_MAX", integer(0, 1000), undefined);
+  const argumentLine = pick("--llamacpp-args", flags.llamacppArgs, "LEMONADE_LLAMACPP_ARGS", v.string(), "");
   return {
     ...directories,
     ...engineSettingsFrom(env),
@@ -103,22 +105,17 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
     logLevel:
       (flags.logLevel === undefined ? savedLogLevel(directories.cacheDir) : undefined) ??
       pick("--log-level", flags.logLevel, "LEMONADE_LOG_LEVEL", logLevels, "info"),
-    isContextGiven: (flags.ctxSize ?? env["LEMONADE_CTX_SIZE"] ?? "") !== "",
     contextTokens: pick("--ctx-size", flags.ctxSize, "LEMONADE_CTX_SIZE", integer(16, 2 ** 31 - 1), 4096),
+    isContextGiven: (flags.ctxSize ?? env["LEMONADE_CTX_SIZE"] ?? "") !== "",
     llamacppBackend: pick("--llamacpp", flags.llamacpp, "LEMONADE_LLAMACPP", choice(LLAMACPP_BACKENDS), "auto"),
     llamacppArgs: splitArguments(argumentLine),
     llamacppBin: bin === "" ? undefined : resolve(bin),
+    healthProbeMs: pick("", undefined, "LEMONADE_HEALTH_PROBE_MS", integer(0, 3_600_000), 10_000),
     isCpuFallbackOff: Boolean(env["LEMONADE_LLAMACPP_NO_FALLBACK"]),
     modelsDirs: (flags.modelsDir ?? env["LEMONADE_MODELS_DIR"]?.split(process.platform === "win32" ? ";" : ":") ?? [])
       .filter((path) => path !== "")
       .map((path) => resolve(path)),
-    maxLoadedModels: pick(
-      "--max-loaded-models",
-      flags.maxLoadedModels,
-      "LEMONADE_MAX_LOADED_MODELS",
-      integer(1, 1000),
-      modelsMax === undefined ? 1 : Infinity,
-    ),
+    maxLoadedModels: pick("--max-loaded-models", flags.maxLoadedModels, "LEMONADE_MAX_LOADED_MODELS", integer(1, 1000), modelsMax === undefined ? 1 : Infinity),
     modelsMax,
     modelsPreset: presetFile === "" ? undefined : resolve(presetFile),
     isAutoloadOn: flags.modelsAutoload !== false && !env["LEMONADE_NO_MODELS_AUTOLOAD"],

@@ -8,3 +8,4 @@ export { ProcessRecords } from "./process-records.ts";
 export { killGroup } from "./signal-group.ts";
 export { splitArguments } from "./split-arguments.ts";
 export { writeFileAtomic } from "./write-file-atomic.ts";
+export { residentBytes } from "./resident-bytes.ts";

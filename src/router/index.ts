@@ -1,4 +1,4 @@
-export { createRouter, type ModelStatus, type Router, type RouterOptions } from "./router.ts";
+export { createRouter, type Router, type RouterOptions } from "./router.ts";
 export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
@@ -34,5 +34,6 @@ export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from
 export type { ModelDetails } from "./model-details.ts";
 export type { DownloadStatus } from "../hub/index.ts";
 export { ModelLibrary } from "./model-library.ts";
+export type { ModelStatus } from "./model-status.ts";
 export { SystemReporter, type EngineReports, type SystemReport } from "./system-report.ts";
 export type { GpuFacts } from "../platform/system-info/index.ts";

@@ -24,6 +24,7 @@ function idleEngine(): WrappedServer {
     start: async () => {},
     exited: exited.promise,
     stop,
+    isHealthy: async () => true,
     kill: () => exited.resolve({ code: null, signal: "SIGKILL" }),
     logTail: () => [],
     [Symbol.asyncDispose]: stop,

@@ -1,10 +1,11 @@
 import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { describeExit, type Log } from "../platform/index.ts";
-import { decide, type Decision } from "../scheduling/index.ts";
+import { afterCrash, decide, decideRestart, type CrashHistory, type Decision } from "../scheduling/index.ts";
 import type { LoadProgress, WrappedServer } from "../backends/index.ts";
 import { Instance, type LoadOptions } from "./instance.ts";
 import { Lease } from "./lease.ts";
+import { watchHealth } from "./watch-health.ts";
 
 export interface ResidencyOptions {
   readonly log: Log;
@@ -22,11 +23,13 @@ export interface ResidencyOptions {
   readonly maxWaiting?: number | undefined;
   /** How long a request waits for a busy model before that one takes no new requests. Defaults to 5 seconds. */
   readonly patienceMs?: number | undefined;
+  /** Pause between two health probes of an engine, in milliseconds; 0 for none. Defaults to 10 seconds. */
+  readonly healthProbeMs?: number | undefined;
   /** How long an unloaded model may finish its requests before its engine is ended. Defaults to 10 seconds. */
   readonly drainMs?: number | undefined;
 }
 
-type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs", number>>;
+type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
 
 interface Waiter {
   readonly entry: ModelEntry;
@@ -37,6 +40,14 @@ interface Waiter {
   readonly isPassive: boolean;
   /** Why it still waits, for the message when it has waited too long. */
   reason: string;
+  /** When the pause after a crash ends, in milliseconds since the epoch. */
+  wakeMs?: number | undefined;
+}
+
+/** A model whose engine has ended by itself. */
+export interface Crashed {
+  readonly entry: ModelEntry;
+  readonly history: CrashHistory;
 }
 
 /**
@@ -47,12 +58,14 @@ export class ResidencyLoop implements AsyncDisposable {
   readonly #options: ResidencyOptions & Limits;
   readonly #instances = new Map<string, Instance>();
   readonly #waiting = new Set<Waiter>();
+  /** Models whose engine has ended by itself lately, by name. */
+  readonly #crashes = new Map<string, Crashed>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
   constructor(options: ResidencyOptions) {
-    const { queueTimeoutMs = 600_000, maxWaiting = 1024, patienceMs = 5000, drainMs = 10_000 } = options;
-    this.#options = { ...options, queueTimeoutMs, maxWaiting, patienceMs, drainMs };
+    const { queueTimeoutMs = 600_000, maxWaiting = 1024, patienceMs = 5000, drainMs = 10_000, healthProbeMs = 10_000 } = options;
+    this.#options = { ...options, queueTimeoutMs, maxWaiting, patienceMs, drainMs, healthProbeMs };
   }
 
   get instances(): readonly Instance[] {
@@ -94,6 +107,18 @@ export class ResidencyLoop implements AsyncDisposable {
     } finally {
       signal.removeEventListener("abort", leave);
     }
+  }
+
+  /** Models whose engine crashed in a row and is not started now. */
+  failures(): readonly Crashed[] {
+    const nowMs = Date.now();
+    const isHeldBack = ({ entry, history }: Crashed) => !this.#instances.has(entry.id) && decideRestart(history, nowMs).kind !== "start";
+    return [...this.#crashes.values()].filter(isHeldBack);
+  }
+
+  /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
+  forgive(model: string): void {
+    this.#crashes.delete(model);
   }
 
   /** Ends the engine of a model: its requests may finish for a while, new ones wait and load it again. */
@@ -138,6 +163,7 @@ export class ResidencyLoop implements AsyncDisposable {
       const waitedMs = nowMs - waiter.sinceMs;
       const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs };
       const decision = decide(wish, this.instances, this.#options);
+      if (decision.kind === "load" && this.#isHeldBack(waiter, nowMs)) continue;
       if (decision.kind === "queue") contended.add(wish.kind);
       this.#carryOut(waiter, decision);
       if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs) this.#reject(waiter, queueTimeout(waiter, waitedMs));
@@ -150,6 +176,25 @@ export class ResidencyLoop implements AsyncDisposable {
       }
     }
     this.#arm(nowMs);
+  }
+
+  /** Whether the engine of a model must pause after crashes in a row; after too many of them its requests are refused. */
+  #isHeldBack(waiter: Waiter, nowMs: number): boolean {
+    const { id } = waiter.entry;
+    const history = this.#crashes.get(id)?.history;
+    const restart = decideRestart(history, nowMs);
+    waiter.wakeMs = restart.kind === "start" ? undefined : restart.untilMs;
+    if (restart.kind === "start" || history === undefined) return false;
+    waiter.reason = `its engine crashed ${history.count} times in a row`;
+    if (restart.kind === "refuse") {
+      const seconds = Math.ceil((restart.untilMs - nowMs) / 1000);
+      const message = `The engine of ${id} crashed ${history.count} times in a row, the last time with: ${history.cause}`;
+      this.#reject(
+        waiter,
+        new RouterError("ENGINE_KEEPS_CRASHING", message, { hint: `It is tried again in ${seconds} s, or at once after a load by hand.` }),
+      );
+    }
+    return true;
   }
 
   #carryOut(waiter: Waiter, decision: Decision): void {
@@ -207,21 +252,15 @@ export class ResidencyLoop implements AsyncDisposable {
       instance.loadAbort.signal.throwIfAborted();
       log.info("router", `loading ${instance.model}`);
       const onProgress = (progress: LoadProgress) => (instance.progress = progress);
-      const server = await this.#options.startEngine(waiter.entry, waiter.options, { signal: instance.loadAbort.signal, onProgress });
+      const start = async () =>
+        await this.#options.startEngine(waiter.entry, waiter.options, { signal: instance.loadAbort.signal, onProgress });
+      const server = await this.#startWithRoom(start, instance);
       if (instance.loadAbort.signal.aborted) await server.stop(); // It was ready in the moment when nobody wanted it any more.
       instance.loadAbort.signal.throwIfAborted();
       instance.server = server;
       instance.state = "ready";
       log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
-      void server.exited.then((exit) => {
-        if (instance.state !== "stopping") {
-          log.error(
-            "router",
-            `the engine of ${instance.model} ended unexpectedly (${describeExit(exit)}); the next request loads it again`,
-          );
-        }
-        this.#remove(instance);
-      });
+      this.#watch(instance, server);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.
       if (!instance.loadAbort.signal.aborted) {
@@ -232,6 +271,49 @@ export class ResidencyLoop implements AsyncDisposable {
       return;
     }
     this.#pump();
+  }
+
+  /** Starts an engine; when it finds too little memory, ends every idle one, of whatever kind, and tries once more. */
+  async #startWithRoom(start: () => Promise<WrappedServer>, instance: Instance): Promise<WrappedServer> {
+    try {
+      return await start();
+    } catch (error) {
+      if (!(error instanceof RouterError) || error.code !== "OUT_OF_MEMORY" || !(await this.#evictIdle(instance))) throw error;
+    }
+    return await start();
+  }
+
+  async #evictIdle(instance: Instance): Promise<boolean> {
+    const idle = this.instances.filter((other) => other !== instance && other.state === "ready" && other.inFlight === 0);
+    if (idle.length === 0) return false;
+    const names = idle.map(({ model }) => model).join(", ");
+    this.#options.log.warning("router", `${instance.model} found too little memory: evicting ${names} and trying once more`);
+    for (const other of idle) this.#stop(other, 0);
+    await Promise.all(idle.map(({ gone }) => gone.promise));
+    return !instance.loadAbort.signal.aborted;
+  }
+
+  /** Notices the end of an engine at once, and one that hangs by its health. */
+  #watch(instance: Instance, server: WrappedServer): void {
+    const { log, healthProbeMs } = this.#options;
+    const readyMs = Date.now();
+    let hang = "";
+    const onHang = (): void => {
+      hang = "it did not answer its health probes and was killed";
+      server.kill();
+    };
+    const stopWatching = watchHealth(instance, { log, intervalMs: healthProbeMs, onHang });
+    void server.exited.then((exit) => {
+      stopWatching();
+      if (instance.state !== "stopping") {
+        const cause = hang || describeExit(exit);
+        log.error("router", `the engine of ${instance.model} ended unexpectedly (${cause}); the next request loads it again`);
+        const crash = { atMs: Date.now(), ranMs: Date.now() - readyMs, cause };
+        const history = afterCrash(this.#crashes.get(instance.model)?.history, crash);
+        this.#crashes.set(instance.model, { entry: instance.entry, history });
+      }
+      this.#remove(instance);
+    });
   }
 
   /** The engine ends once no request is in flight, or after `drainMs`. */
@@ -281,12 +363,12 @@ export class ResidencyLoop implements AsyncDisposable {
     waiter.lease.reject(error);
   }
 
-  /** Time alone changes two decisions: patience running out and the end of the wait. */
+  /** Time alone changes three decisions: patience running out, the end of the wait, the end of a pause after a crash. */
   #arm(nowMs: number): void {
     clearTimeout(this.#timer);
     const { patienceMs, queueTimeoutMs } = this.#options;
     const moments = [...this.#waiting]
-      .flatMap(({ sinceMs }) => [sinceMs + patienceMs, sinceMs + queueTimeoutMs])
+      .flatMap(({ sinceMs, wakeMs = 0 }) => [sinceMs + patienceMs, sinceMs + queueTimeoutMs, wakeMs])
       .filter((moment) => moment > nowMs);
     if (moments.length > 0) this.#timer = setTimeout(() => this.#pump(), Math.min(...moments) - nowMs);
   }

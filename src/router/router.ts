@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { childEnvironment, type BackendContext, type WrappedServer } from "../backends/index.ts";
+import { childEnvironment, type BackendContext, type StartOptions, type WrappedServer } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
@@ -9,8 +9,9 @@ import { RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
-import { modelDetails, type ModelDetails } from "./model-details.ts";
+import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
 import { ModelLibrary } from "./model-library.ts";
+import { failedStatus, statusOf, type ModelStatus } from "./model-status.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
 
 export interface RouterOptions {
@@ -18,23 +19,6 @@ export interface RouterOptions {
   readonly log: Log;
   /** What engines inherit, less the variables that llama.cpp reads as options. */
   readonly env: Readonly<Record<string, string | undefined>>;
-}
-
-/** One resident model, for people and clients. */
-export interface ModelStatus {
-  readonly model: string;
-  readonly checkpoint: string;
-  readonly recipe: string;
-  readonly kind: ModelKind;
-  readonly state: "loading" | "ready" | "busy" | "draining" | "stopping";
-  readonly backend: string | undefined;
-  readonly pid: number | undefined;
-  readonly baseUrl: string | undefined;
-  readonly inFlight: number;
-  /** 0 to 1 while loading, where the engine tells. */
-  readonly loadFraction: number | undefined;
-  readonly lastUsedMs: number;
-  readonly notes: readonly string[];
 }
 
 export interface AcquireOptions {
@@ -95,14 +79,14 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const catalog = createCatalog(settings);
   const library = new ModelLibrary({ catalog, log, env, downloadsDir: join(settings.cacheDir, "downloads") });
   const chooseBackend = createBackendChooser(settings, context);
-  const prepare: PrepareEngine = async (entry, options, signal) => {
+  const prepare: PrepareEngine = async (entry, options, start) => {
     const files = await catalog.locate(entry);
     if (files === undefined) {
       throw new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${entry.id} are not on this disk`, {
         hint: `Fetch them: lemonade pull ${entry.id}`,
       });
     }
-    signal.throwIfAborted();
+    start.signal.throwIfAborted();
     const backend = await chooseBackend(entry);
     const request = {
       model: entry.id,
@@ -111,22 +95,31 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       contextTokens: options.contextTokens ?? settings.contextTokens,
       extraArgs: [...settings.llamacppArgs, ...(options.extraArgs ?? [])],
     };
-    return await backend.createServer(request, { signal });
+    return await backend.createServer(request, start);
   };
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
+    healthProbeMs: settings.healthProbeMs,
     async startEngine(entry, options, { signal, onProgress }) {
-      const server = await prepare(entry, options, signal);
-      await server.start({ signal, onProgress });
-      return server;
+      const server = await prepare(entry, options, { signal, onProgress });
+      try {
+        await server.start({ signal, onProgress });
+        return server;
+      } catch (error) {
+        throw await withMemoryNumbers(error, catalog, { entry, contextTokens: options.contextTokens ?? settings.contextTokens });
+      }
     },
   });
   return new LocalRouter({ catalog, library, loop, prepare, settings });
 }
 
 /** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
-type PrepareEngine = (entry: ModelEntry, options: LoadOptions, signal: AbortSignal) => Promise<WrappedServer>;
+type PrepareEngine = (
+  entry: ModelEntry,
+  options: LoadOptions,
+  start: Pick<StartOptions, "signal" | "onProgress">,
+) => Promise<WrappedServer>;
 
 function notDownloaded({ id }: ModelEntry): RouterError {
   return new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${id} are not on this disk`, { hint: `Fetch them: lemonade pull ${id}` });
@@ -187,11 +180,12 @@ class LocalRouter implements Router {
     { signal, load = {} }: { signal: AbortSignal; load?: LoadOptions | undefined },
   ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
     const entry = await this.#resolveForUse(model, { mayDownload: true, signal });
+    this.#loop.forgive(entry.id);
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
     const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
     if (resident === undefined) await this.#checkBeforeEviction(entry, load, signal);
     else if (!isAsAsked) {
-      await this.#prepare(entry, load, signal); // Options that cannot work must not cost the engine that does.
+      await this.#prepare(entry, load, { signal }); // Options that cannot work must not cost the engine that does.
       await this.#loop.unload(entry.id);
     }
     const lease = await this.#loop.acquire(entry, { signal, load });
@@ -211,22 +205,8 @@ class LocalRouter implements Router {
   }
 
   status(): ModelStatus[] {
-    return this.#loop.instances
-      .toSorted((a, b) => b.lastUsedMs - a.lastUsedMs)
-      .map(({ entry, kind, state, server, inFlight, progress, lastUsedMs }) => ({
-        model: entry.id,
-        checkpoint: entry.checkpoint,
-        recipe: entry.recipe,
-        kind,
-        state: state === "ready" && inFlight > 0 ? "busy" : state,
-        backend: server?.backend,
-        pid: server?.pid,
-        baseUrl: server?.baseUrl,
-        inFlight,
-        loadFraction: state === "loading" ? progress?.fraction : undefined,
-        lastUsedMs,
-        notes: server?.notes ?? [],
-      }));
+    const failed = this.#loop.failures().map(({ entry, history }) => failedStatus(entry, history));
+    return [...this.#loop.instances.map(statusOf), ...failed].toSorted((a, b) => b.lastUsedMs - a.lastUsedMs);
   }
 
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */
@@ -254,7 +234,7 @@ class LocalRouter implements Router {
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */
   async #checkBeforeEviction(entry: ModelEntry, load: LoadOptions, signal: AbortSignal): Promise<void> {
     const isResident = this.#loop.instances.some((instance) => instance.model === entry.id);
-    if (!isResident && !this.#loop.hasPlace(kindOfLabels(entry.labels))) await this.#prepare(entry, load, signal);
+    if (!isResident && !this.#loop.hasPlace(kindOfLabels(entry.labels))) await this.#prepare(entry, load, { signal });
   }
 
   kill(): void {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
 import { describeProgress } from "../install/index.ts";
-import type { LaunchRequest } from "../wrapped-server.ts";
+import type { LaunchRequest, StartOptions } from "../wrapped-server.ts";
 import { findEmbeddedEngine, installEmbeddedEngine } from "./install-engine.ts";
 import { workerCommand } from "./worker-command.ts";
 
@@ -38,8 +38,8 @@ export function createEmbeddedBackend({ context, binDir, seed }: EmbeddedOptions
       // Its llama.cpp has a version but no build number, and clients look for digits behind the b.
       return engine === undefined ? undefined : `b0-${engine.llamaSource.tag}`;
     },
-    async createServer(request, { signal }) {
-      const engine = (await findEmbeddedEngine(directory)) ?? (await install(directory, context, signal));
+    async createServer(request, start) {
+      const engine = (await findEmbeddedEngine(directory)) ?? (await install(directory, context, start));
       const { known, unknown } = await splitFlags(request);
       for (const [flag] of unknown) context.log.warning(request.model, `the embedded engine has no option ${flag}: it is left out`);
       return new EngineProcess({
@@ -59,7 +59,12 @@ export function createEmbeddedBackend({ context, binDir, seed }: EmbeddedOptions
   };
 }
 
-async function install(directory: string, { log, env }: BackendContext, signal: AbortSignal) {
+/** On first use; whoever waits for the model sees how far it is. */
+async function install(
+  directory: string,
+  { log, env }: BackendContext,
+  { signal, onProgress }: Pick<StartOptions, "signal" | "onProgress">,
+) {
   log.info("embedded", "installing the embedded engine (85 MB, once)");
   let said = "";
   return await installEmbeddedEngine({
@@ -70,6 +75,8 @@ async function install(directory: string, { log, env }: BackendContext, signal: 
       const text = describeProgress(progress);
       if (text !== said) log.info("embedded", text);
       said = text;
+      const stage = `installing the embedded engine: ${progress.stage}`;
+      onProgress?.({ stages: [stage], stage, fraction: progress.fraction ?? 0 });
     },
   });
 }

@@ -79,8 +79,9 @@ async function load(client: LemonadeClient, model: string, signal: AbortSignal):
   const timer = setInterval(() => {
     client.health({ signal }).then(
       ({ all_models_loaded: models }) => {
-        const fraction = models.find(({ model_name: name }) => name === model)?.load_progress;
-        if (fraction) line.show(`Loading ${model} ... ${Math.floor(fraction * 100)} %`);
+        const loading = models.find(({ model_name: name, state }) => name === model && state === "loading");
+        if (loading?.load_stage)
+          line.show(`Loading ${model} ... ${loading.load_stage} ${Math.floor((loading.load_progress ?? 0) * 100)} %`);
       },
       () => {}, // Progress is a courtesy; the load itself reports what is wrong.
     );

@@ -85,7 +85,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
 function renderHealth(router: Router, { version, isStranger }: { version: string; isStranger: boolean }): v.InferOutput<typeof Health> {
   const status = isStranger ? [] : router.status();
-  const loaded = status.filter(({ state }) => state !== "loading" && state !== "stopping");
+  const loaded = status.filter(({ state }) => state === "ready" || state === "busy" || state === "draining");
   return {
     status: "ok",
     version,
@@ -102,7 +102,9 @@ function renderHealth(router: Router, { version, isStranger }: { version: string
       backend_url: model.baseUrl === undefined ? null : `${model.baseUrl}/v1`,
       pid: model.pid ?? null,
       in_flight: model.inFlight,
+      load_stage: model.loadStage ?? null,
       load_progress: model.loadFraction ?? null,
+      memory_bytes: model.memoryBytes ?? null,
       last_use: model.lastUsedMs,
       notes: model.notes,
     })),

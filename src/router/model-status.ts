@@ -1,0 +1,62 @@
+import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
+import { residentBytes } from "../platform/index.ts";
+import type { Instance } from "./instance.ts";
+
+/** One model that has an engine, or whose engine keeps crashing; for people and clients. */
+export interface ModelStatus {
+  readonly model: string;
+  readonly checkpoint: string;
+  readonly recipe: string;
+  readonly kind: ModelKind;
+  readonly state: "loading" | "ready" | "busy" | "draining" | "stopping" | "failed";
+  readonly backend: string | undefined;
+  readonly pid: number | undefined;
+  readonly baseUrl: string | undefined;
+  readonly inFlight: number;
+  /** What is being loaded, in the engine's words, and 0 to 1 of it, where the engine tells. */
+  readonly loadStage: string | undefined;
+  readonly loadFraction: number | undefined;
+  readonly lastUsedMs: number;
+  /** Main memory that the engine holds now, where the system tells. */
+  readonly memoryBytes: number | undefined;
+  /** Remarks for the user: that the CPU serves instead of the GPU, why the engine failed. */
+  readonly notes: readonly string[];
+}
+
+export function statusOf({ entry, kind, state, server, inFlight, progress, lastUsedMs }: Instance): ModelStatus {
+  const isLoading = state === "loading";
+  return {
+    ...factsOf(entry, kind),
+    state: state === "ready" && inFlight > 0 ? "busy" : state,
+    backend: server?.backend,
+    pid: server?.pid,
+    baseUrl: server?.baseUrl,
+    inFlight,
+    loadStage: isLoading ? progress?.stage : undefined,
+    loadFraction: isLoading ? progress?.fraction : undefined,
+    lastUsedMs,
+    memoryBytes: server?.pid === undefined ? undefined : residentBytes(server.pid),
+    notes: server?.notes ?? [],
+  };
+}
+
+/** The status of a model whose engine crashed in a row and is not running. */
+export function failedStatus(entry: ModelEntry, { cause, lastMs }: { cause: string; lastMs: number }): ModelStatus {
+  return {
+    ...factsOf(entry, kindOfLabels(entry.labels)),
+    state: "failed",
+    backend: undefined,
+    pid: undefined,
+    baseUrl: undefined,
+    inFlight: 0,
+    loadStage: undefined,
+    loadFraction: undefined,
+    lastUsedMs: lastMs,
+    memoryBytes: undefined,
+    notes: [cause],
+  };
+}
+
+function factsOf({ id, checkpoint, recipe }: ModelEntry, kind: ModelKind): Pick<ModelStatus, "model" | "checkpoint" | "recipe" | "kind"> {
+  return { model: id, checkpoint, recipe, kind };
+}

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import { createWorkspace, describeWithEachEngine, isAlive, makeMisbehavingEngine, startLemonade, until } from "../fixtures/index.ts";
+
+const chat = (model: string) => ({ model, messages: [{ role: "user", content: "hi" }] });
+
+describe("an engine that crashes again and again", () => {
+  test("is started less and less often, then refused with its cause, until somebody loads it by hand", async () => {
+    await using workspace = await createWorkspace();
+    const crash = { answers: [{ kind: "crash" }] } as const;
+    const engine = await makeMisbehavingEngine(workspace, [crash, crash, crash, crash, crash, crash, {}]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    // Each request costs two crashes: its own and that of its repetition.
+    for (let i = 0; i < 3; i++) expect((await server.post("/v1/chat/completions", chat("tiny"))).status).toBe(502);
+    const refused = await server.post("/v1/chat/completions", chat("tiny"));
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({
+      error: { code: "engine_keeps_crashing" },
+      detail: expect.stringContaining("6 times in a row"),
+    });
+    expect(await server.models()).toEqual([expect.objectContaining({ model_name: "tiny", state: "failed" })]);
+    expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
+    expect((await server.post("/v1/chat/completions", chat("tiny"))).status).toBe(200);
+  }, 60_000);
+});
+
+describeWithEachEngine("an engine that hangs", (engine) => {
+  test("is noticed by its health, killed and replaced by the next request", async () => {
+    await using server = await startLemonade({ engine, env: { LEMONADE_HEALTH_PROBE_MS: "200" } });
+    await server.post("/v1/load", { model_name: "tiny" });
+    const { pid } = await server.model("tiny");
+    process.kill(pid, "SIGSTOP");
+    await until("the hung engine is gone", async () => !(await isAlive(pid)));
+    expect((await server.post("/v1/chat/completions", chat("tiny"))).status).toBe(200);
+    expect((await server.model("tiny")).pid).not.toBe(pid);
+    expect(server.log()).toContain("did not answer its health probes");
+  });
+
+  test("is given more time while it is busy", async () => {
+    await using server = await startLemonade({ engine, env: { LEMONADE_HEALTH_PROBE_MS: "300" } });
+    await server.post("/v1/load", { model_name: "tiny" });
+    const { pid } = await server.model("tiny");
+    process.kill(pid, "SIGSTOP");
+    const answer = server.post("/v1/chat/completions", chat("tiny"));
+    await until("three probes were missed", () => server.log().includes("(3 in a row)"));
+    process.kill(pid, "SIGCONT");
+    expect((await answer).status).toBe(200);
+    expect((await server.model("tiny")).pid).toBe(pid);
+  });
+});
+
+describe("an engine that finds too little memory", () => {
+  const OUT_OF_MEMORY = {
+    exitsWith: 1,
+    says: ["ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 99999999999"],
+  };
+
+  test("is tried once more after idle models of other kinds have gone", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, [{}, OUT_OF_MEMORY, OUT_OF_MEMORY, {}]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    await server.post("/v1/load", { model_name: "tiny-embedding" });
+    expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
+    expect((await server.models()).map(({ model_name: name }) => name)).toEqual(["tiny"]);
+  });
+
+  test("is an error with the numbers when nothing can go", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, [OUT_OF_MEMORY]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    const response = await server.post("/v1/load", { model_name: "tiny" });
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({
+      error: { code: "out_of_memory" },
+      detail: expect.stringMatching(/needs about [\d.]+ GB with a context of 4096 tokens[^]*main memory are free/),
+    });
+  });
+});
+
+describeWithEachEngine("loading and unloading many times", (engine) => {
+  // Bounded by the patience of the suite; `bin/bun scripts/soak.ts` runs two hundred and looks at memory too.
+  const CYCLES = 20;
+
+  test("leaves no process and no open file", async () => {
+    await using workspace = await createWorkspace();
+    await using server = await startLemonade({ workspace, engine });
+    const cycle = async () => {
+      expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
+      expect((await server.post("/v1/unload", {})).status).toBe(200);
+    };
+    for (let i = 0; i < 5; i++) await cycle();
+    const before = await openFilesOf(server.pid);
+    for (let i = 0; i < CYCLES; i++) await cycle();
+    expect(await openFilesOf(server.pid)).toBeLessThanOrEqual(before + 2);
+    expect((await workspace.processes()).map(({ pid }) => pid)).toEqual([server.pid]);
+  }, 120_000);
+});
+
+async function openFilesOf(pid: number): Promise<number> {
+  const { readdir } = await import("node:fs/promises");
+  return (await readdir(`/proc/${pid}/fd`)).length;
+}
