@@ -4,4 +4,5 @@ export { SseDecoder, type ServerSentEvent } from "./sse-decoder.ts";
 export { readTimings, type AnswerTimings } from "./openai/timings.ts";
 export { echoPrompt } from "./openai/echo.ts";
 export { simpleResponses } from "./openai/simple-responses.ts";
-export type { Translation } from "./translation.ts";
+export { chatRequestOf, responsesThroughChat } from "./responses/index.ts";
+export { inTurn, type Translation } from "./translation.ts";

@@ -9,18 +9,32 @@ export interface Translation {
   readonly whole: (text: string) => string;
 }
 
-/** Splits whole events into the JSON after `data: ` and maps each; an event that maps to undefined is left out. `[DONE]` stays. */
+/** What follows `data: ` in each event of one or more whole ones. */
+export function* dataOf(text: string): Generator<string> {
+  for (const line of text.split("\n")) {
+    if (line.startsWith("data: ")) yield line.slice("data: ".length).trimEnd(); // A carriage return may be left of the line's end.
+  }
+}
+
+/** Maps the JSON of each event; an event that maps to undefined is left out. `[DONE]` stays. */
 export function mapEventData(text: string, map: (data: Record<string, unknown>) => Record<string, unknown> | undefined): string {
   let result = "";
-  for (const line of text.split("\n")) {
-    if (!line.startsWith("data: ")) continue;
-    const data = line.slice("data: ".length);
+  for (const data of dataOf(text)) {
     if (!data.startsWith("{")) {
-      result += `${line}\n\n`;
+      result += `data: ${data}\n\n`;
       continue;
     }
     const mapped = map(JSON.parse(data) as Record<string, unknown>); // An engine's own event: checked by its first character.
     if (mapped !== undefined) result += `data: ${JSON.stringify(mapped)}\n\n`;
   }
   return result;
+}
+
+/** One translation after the other. */
+export function inTurn(first: Translation, second: Translation | undefined): Translation {
+  if (second === undefined) return first;
+  return {
+    events: (text) => second.events(first.events(text)),
+    whole: (text) => second.whole(first.whole(text)),
+  };
 }

@@ -1,4 +1,4 @@
-import { readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
+import { inTurn, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
@@ -32,6 +32,16 @@ export interface RelayRequest {
   readonly caller: string;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
+  /** What to ask instead of an engine that does not know the path (404). */
+  readonly detour?: (() => Detour) | undefined;
+}
+
+/** The same request in another dialect, which every engine speaks. */
+export interface Detour {
+  readonly path: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Turns the answer into one of the dialect that was asked for. */
+  readonly translation: Translation;
 }
 
 /** Response headers that speak of one connection, or that are ours to set; the length is computed from what we send. */
@@ -90,22 +100,22 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     const timings = readTimings(Buffer.concat(tail).toString());
     if (timings !== undefined) router.stats.record({ model: lease.entry.id, timeToFirstTokenMs: timings.promptMs, ...timings });
   };
-  const upstream = await send(lease, request, generation.signal);
+  const { upstream, translation } = await ask(lease, request, generation.signal);
   const { status } = upstream;
   const headers = passedHeaders(upstream.headers);
   const length = upstream.headers.get("content-length");
   // Asked before the body: whoever touches that as a stream pays for one, also when the bytes are then read at once.
-  if (length !== null && Number(length) <= MAX_BUFFERED_BYTES) {
+  const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+  if ((length !== null && Number(length) <= MAX_BUFFERED_BYTES) || (translation !== undefined && !isEventStream)) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
-    const translated = upstream.ok ? request.translation?.whole(new TextDecoder().decode(whole)) : undefined;
+    const translated = translation?.whole(new TextDecoder().decode(whole));
     return new Response(translated ?? whole, { status, headers });
   }
   if (upstream.body === null) {
     end([]);
     return new Response(null, { status, headers });
   }
-  const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
   if (isEventStream) {
     headers.set("cache-control", "no-cache");
     headers.set("x-accel-buffering", "no"); // nginx before us would collect events otherwise.
@@ -115,7 +125,7 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     abort: generation.abort,
     holdsEvents: isEventStream,
     outlivesReader: request.outlivesClient,
-    mapEvents: request.translation?.events,
+    mapEvents: translation?.events,
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;
       if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
@@ -134,10 +144,29 @@ function passedHeaders(upstream: Headers): Headers {
   return headers;
 }
 
+/** The engine's answer, and what turns it into one for the client: nothing does when the engine refuses. */
+async function ask(lease: Lease, request: RelayRequest, signal: AbortSignal) {
+  const upstream = await send(lease, request, signal);
+  if (upstream.status !== 404 || request.detour === undefined)
+    return { upstream, translation: upstream.ok ? request.translation : undefined };
+  await upstream.body?.cancel();
+  const { path, body, translation } = request.detour();
+  const answer = await send(lease, { ...request, path, body }, signal);
+  return { upstream: answer, translation: answer.ok ? inTurn(translation, request.translation) : undefined };
+}
+
+/** The body as it came, unless the engine has a name of its own for the model. */
+function bodyFor({ upstreamModel }: Lease, body: Uint8Array<ArrayBuffer> | undefined): Uint8Array<ArrayBuffer> | string | undefined {
+  if (upstreamModel === undefined || body === undefined) return body;
+  const fields = JSON.parse(new TextDecoder().decode(body)) as object; // The endpoint has read it as an object.
+  return JSON.stringify({ ...fields, model: upstreamModel });
+}
+
 async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): Promise<Response> {
+  const body = bodyFor(lease, request.body);
   const init = (keepalive: boolean): BunFetchRequestInit => ({
     method: request.method ?? "POST",
-    ...(request.body === undefined ? {} : { body: request.body }),
+    ...(body === undefined ? {} : { body }),
     headers: { "content-type": "application/json", ...request.headers },
     signal,
     keepalive,

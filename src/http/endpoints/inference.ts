@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { echoPrompt, simpleResponses, type Translation } from "../../dialects/index.ts";
+import { chatRequestOf, echoPrompt, responsesThroughChat, simpleResponses, type Translation } from "../../dialects/index.ts";
 import { RouterError } from "../../errors.ts";
 import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
@@ -7,7 +7,7 @@ import { endpoint, type Answer, type Call, type Endpoint } from "../endpoint.ts"
 import type { Generations } from "../generations.ts";
 import { GenerationDefaults, GenerationParams } from "../generation-defaults.ts";
 import { json } from "../json.ts";
-import { relay } from "../relay.ts";
+import { relay, type Detour } from "../relay.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 import { callerOf, requireReachable } from "../security/index.ts";
 
@@ -21,6 +21,8 @@ interface Inference {
   readonly kind: ModelKind;
   readonly summary: string;
   readonly fields: v.ObjectEntries;
+  /** How an engine that lacks the path is asked instead. */
+  readonly detour?: ((fields: Fields) => Detour) | undefined;
   readonly translate?: ((fields: Fields, call: { model: string; request: Request }) => Translation | undefined) | undefined;
 }
 
@@ -49,6 +51,7 @@ const INFERENCE: readonly Inference[] = [
     kind: "text",
     summary: "OpenAI's Responses API; below `/api`, its stream has the three kinds of events that Lemonade's clients know",
     fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream },
+    detour: (fields) => ({ path: "/v1/chat/completions", body: encode(chatRequestOf(fields)), translation: responsesThroughChat() }),
     translate: (_fields, { model, request }) => (new URL(request.url).pathname.startsWith("/api/") ? simpleResponses(model) : undefined),
   },
   {
@@ -87,7 +90,7 @@ interface InferenceOptions {
 }
 
 function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint {
-  const { paths, enginePath, kind, summary, fields, translate } = options.inference;
+  const { paths, enginePath, kind, summary, fields, translate, detour } = options.inference;
   return endpoint({
     method: "POST",
     paths,
@@ -106,15 +109,18 @@ function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint 
         kind,
         mayDownload: identity.scopes.includes("manage"),
         path: enginePath,
-        body: changed === undefined ? bytes : new TextEncoder().encode(JSON.stringify(changed)),
+        body: changed === undefined ? bytes : encode(changed),
         signal,
         generations: options.generations,
         caller: callerOf(call),
         translation: translate?.(body, { model, request }),
+        detour: detour && (() => detour(changed ?? body)),
       });
     },
   });
 }
+
+const encode = (fields: Fields) => new TextEncoder().encode(JSON.stringify(fields));
 
 function paramsEndpoint(defaults: GenerationDefaults): Endpoint {
   return endpoint({

@@ -1,0 +1,2 @@
+export { chatRequestOf } from "./chat-request.ts";
+export { responsesThroughChat } from "./through-chat.ts";
