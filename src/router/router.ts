@@ -5,7 +5,7 @@ import type { Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
-import { RequestStats } from "../telemetry/index.ts";
+import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
@@ -111,7 +111,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       }
     },
   });
-  return new LocalRouter({ catalog, library, loop, prepare, settings });
+  return new LocalRouter({ catalog, library, log, loop, prepare, settings });
 }
 
 /** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
@@ -135,14 +135,22 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
 class LocalRouter implements Router {
   readonly catalog: Catalog;
   readonly library: ModelLibrary;
-  readonly stats = new RequestStats();
+  readonly stats: RequestStats;
   readonly #loop: ResidencyLoop;
   readonly #prepare: PrepareEngine;
   readonly #settings: Settings;
 
-  constructor(parts: { catalog: Catalog; library: ModelLibrary; loop: ResidencyLoop; prepare: PrepareEngine; settings: Settings }) {
+  constructor(parts: {
+    catalog: Catalog;
+    library: ModelLibrary;
+    log: Log;
+    loop: ResidencyLoop;
+    prepare: PrepareEngine;
+    settings: Settings;
+  }) {
     this.catalog = parts.catalog;
     this.library = parts.library;
+    this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
     this.#loop = parts.loop;
     this.#prepare = parts.prepare;
     this.#settings = parts.settings;

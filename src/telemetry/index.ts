@@ -1,2 +1,2 @@
 export { LogHistory, type LogFilter } from "./log-history.ts";
-export { RequestStats, type ModelTotals, type RequestRecord } from "./request-stats.ts";
+export { describeRequest, RequestStats, type ModelTotals, type RequestRecord } from "./request-stats.ts";

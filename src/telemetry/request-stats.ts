@@ -23,7 +23,12 @@ export interface ModelTotals {
 /** Remembers the last request and sums per model. Bounded: a model's sums are few numbers, and forgotten models stay few. */
 export class RequestStats {
   readonly #models = new Map<string, ModelTotals>();
+  readonly #onRecord: (request: RequestRecord) => void;
   #last: RequestRecord | undefined;
+
+  constructor({ onRecord = () => {} }: { onRecord?: (request: RequestRecord) => void } = {}) {
+    this.#onRecord = onRecord;
+  }
 
   get last(): RequestRecord | undefined {
     return this.#last;
@@ -31,6 +36,7 @@ export class RequestStats {
 
   record(request: RequestRecord): void {
     this.#last = request;
+    this.#onRecord(request);
     const before = this.#models.get(request.model);
     this.#models.set(request.model, {
       requests: (before?.requests ?? 0) + 1,
@@ -48,4 +54,14 @@ export class RequestStats {
   models(): ReadonlyMap<string, ModelTotals> {
     return this.#models;
   }
+}
+
+/** One request as a line of the log: `21 prompt tokens (6 cached), 18 generated, first after 12 ms, 240.5 per second`. */
+export function describeRequest(request: RequestRecord): string {
+  const { promptTokens, cachedTokens, completionTokens, timeToFirstTokenMs, tokensPerSecond, draftTokens, draftTokensAccepted } = request;
+  const parts = [`${promptTokens} prompt tokens (${cachedTokens} cached)`, `${completionTokens} generated`];
+  if (timeToFirstTokenMs !== undefined) parts.push(`first after ${Math.round(timeToFirstTokenMs)} ms`);
+  if (tokensPerSecond !== undefined) parts.push(`${tokensPerSecond.toFixed(1)} per second`);
+  if (draftTokens) parts.push(`${draftTokensAccepted ?? 0} of ${draftTokens} drafted accepted`);
+  return parts.join(", ");
 }

@@ -3,6 +3,7 @@ import { RouterError } from "../../errors.ts";
 import { splitArguments, type Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { renderTotals } from "./stats.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 
 const Health = v.looseObject({
@@ -105,8 +106,14 @@ function renderHealth(router: Router, { version, isStranger }: { version: string
       load_stage: model.loadStage ?? null,
       load_progress: model.loadFraction ?? null,
       memory_bytes: model.memoryBytes ?? null,
+      stats: totalsOf(router, model.model),
       last_use: model.lastUsedMs,
       notes: model.notes,
     })),
   };
+}
+
+function totalsOf({ stats }: Router, model: string): ReturnType<typeof renderTotals> | null {
+  const totals = stats.ofModel(model);
+  return totals === undefined ? null : renderTotals(totals);
 }

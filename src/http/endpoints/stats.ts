@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { RequestRecord, Router } from "../../router/index.ts";
+import type { ModelTotals, RequestRecord, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { below } from "../schemas.ts";
@@ -34,17 +34,19 @@ export function statsEndpoints(router: Router): Endpoint[] {
 }
 
 function renderStats({ stats }: Router): v.InferOutput<typeof Stats> {
-  const models = [...stats.models()].map(([model, { requests, promptTokens, cachedTokens, completionTokens, last }]) => [
-    model,
-    {
-      requests,
-      input_tokens: promptTokens,
-      cached_tokens: cachedTokens,
-      output_tokens: completionTokens,
-      last: renderRequest(last),
-    },
-  ]);
+  const models = [...stats.models()].map(([model, totals]) => [model, renderTotals(totals)]);
   return { ...renderRequest(stats.last), decode_token_times: null, models: Object.fromEntries(models) };
+}
+
+/** Sums over the requests of one model, and what its last one cost. */
+export function renderTotals({ requests, promptTokens, cachedTokens, completionTokens, last }: ModelTotals) {
+  return {
+    requests,
+    input_tokens: promptTokens,
+    cached_tokens: cachedTokens,
+    output_tokens: completionTokens,
+    last: renderRequest(last),
+  };
 }
 
 function renderRequest(request: RequestRecord | undefined) {
