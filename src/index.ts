@@ -93,6 +93,7 @@ export {
   type ServerProps,
   type ServerRequest,
   type ServerState,
+  type StageProgress,
   type StartFailureDetails,
   type StartFailureReason,
   type StartOptions,

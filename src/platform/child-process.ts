@@ -4,6 +4,7 @@ import { LineSplitter } from "./line-splitter.ts";
 import type { ProcessRecords } from "./process-records.ts";
 import { killGroup } from "./signal-group.ts";
 
+/** How a process ended: an exit code, or the signal that ended it. */
 export interface ExitInfo {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;

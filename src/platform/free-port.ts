@@ -11,7 +11,7 @@ export interface FreePortOptions {
 
 /**
  * A TCP port that is free now. Another program may take it before its user does: callers retry with a new one.
- * @throws {@link RouterError} `PORT_IN_USE` when no port of the range is free; the cause is the last refusal.
+ * @throws `RouterError` with `PORT_IN_USE` when no port of the range is free; the cause is the last refusal.
  */
 export async function pickFreePort({ host = "127.0.0.1", range }: FreePortOptions = {}): Promise<number> {
   if (range === undefined) return await bindOnce(0, host);

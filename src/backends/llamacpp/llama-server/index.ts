@@ -71,3 +71,4 @@ export { withFileLock, type FileLockWait } from "./with-file-lock.ts";
 export { pickFreePort, type ExitInfo, type FreePortOptions } from "../../../platform/index.ts";
 export type { StartFailureReason } from "../../explain-start-failure.ts";
 export type { LoadProgress } from "../../wrapped-server.ts";
+export type { StageProgress } from "../../../model/index.ts";

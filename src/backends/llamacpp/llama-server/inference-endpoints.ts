@@ -44,13 +44,13 @@ export interface RawRequestOptions extends RequestOptions {
 
 /**
  * The requests that an engine understands. By default an answer is parsed and an error of the engine is thrown as
- * {@link UpstreamStatusError}; with `raw: true` the untouched response is returned. A failed connection is an
- * {@link UpstreamClientError}. Nothing is sent again after a failure.
+ * `UpstreamStatusError`; with `raw: true` the untouched response is returned. A failed connection is an
+ * `UpstreamClientError`. Nothing is sent again after a failure.
  */
 export abstract class InferenceEndpoints {
   /**
    * Sends a request to any path of the engine and resolves with the head of its answer.
-   * @throws {@link ServerNotReadyError} | {@link UpstreamClientError}
+   * @throws `ServerNotReadyError` when there is no process that could answer, `UpstreamClientError` when the connection fails.
    */
   abstract request(path: string, init?: ServerRequest): Promise<Response>;
 
@@ -64,7 +64,7 @@ export abstract class InferenceEndpoints {
   /**
    * Answers a conversation piece by piece. Leaving the loop, `return()` and an abort of the signal end the request and with it the
    * engine's work.
-   * @throws {@link UpstreamStatusError} for an error of the engine, also in the middle; {@link UpstreamClientError} when the stream
+   * @throws `UpstreamStatusError` for an error of the engine, also in the middle; `UpstreamClientError` when the stream
    *   ends before its end marker.
    */
   chatCompletionsStream(body: ChatCompletionRequest, options: RequestOptions = {}): ResponseStream<ChatChunk> {

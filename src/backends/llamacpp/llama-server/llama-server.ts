@@ -87,6 +87,7 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
     return this.#options;
   }
 
+  /** Where it is in its life; `on("state", …)` tells of changes. */
   get state(): ServerState {
     return this.#events.state;
   }
@@ -141,6 +142,7 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
     return exit;
   }
 
+  /** Stops it with the default grace. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -21,7 +21,7 @@ export interface FakeEngineOptions extends FakeEngineBehaviour {
 export interface FakeEngine extends AsyncDisposable {
   /** Path of the program, `<lookupPath>/<target>/<variant>/<name>`. */
   readonly executable: string;
-  /** Folder in which {@link resolveExecutable} finds it. */
+  /** Folder in which `resolveExecutable` finds it. */
   readonly lookupPath: string;
   /** Path of a file that passes for its model. */
   readonly model: string;

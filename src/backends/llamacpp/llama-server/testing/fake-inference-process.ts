@@ -49,7 +49,7 @@ const NOWHERE: ResolvedOptions = {
 };
 
 /**
- * Stands in for a {@link LlamaServer} where a test needs no process: the same states, errors and streams, with answers of its own. It
+ * Stands in for a `LlamaServer` where a test needs no process: the same states, errors and streams, with answers of its own. It
  * keeps count of starts and stops and records every request.
  *
  * ```ts
@@ -79,6 +79,7 @@ export class FakeInferenceProcess extends InferenceEndpoints implements Inferenc
     this.#start = start;
   }
 
+  /** Where it is in its life. */
   get state(): ServerState {
     return this.#events.state;
   }
@@ -134,6 +135,7 @@ export class FakeInferenceProcess extends InferenceEndpoints implements Inferenc
     this.#events.output.add({ stream, text });
   }
 
+  /** Stops it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
