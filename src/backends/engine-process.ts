@@ -24,6 +24,10 @@ export interface EngineProcessOptions {
   readonly plansFor: (port: number) => readonly LaunchPlan[];
   /** Path that answers 200 once requests are welcome. Defaults to `/health`. */
   readonly healthPath?: string | undefined;
+  /** Whether it ends when it is told to on its standard input, as llama.cpp's children do. Defaults to true. */
+  readonly takesExitLine?: boolean | undefined;
+  /** The name that the engine knows its model by, where that is not the one it was given. */
+  readonly upstreamModel?: string | undefined;
 }
 
 /** Another program may take our port between picking and binding it; that often in a row is no accident. */
@@ -63,6 +67,10 @@ export class EngineProcess implements WrappedServer {
   get commandLine(): readonly string[] {
     const plan = this.#plan ?? this.#options.plansFor(this.#port)[0];
     return plan === undefined ? [] : [plan.command, ...plan.args];
+  }
+
+  get upstreamModel(): string | undefined {
+    return this.#options.upstreamModel;
   }
 
   get notes(): readonly string[] {
@@ -107,7 +115,7 @@ export class EngineProcess implements WrappedServer {
   async stop(): Promise<void> {
     if (this.#child === undefined) return;
     if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
-    await this.#child.stop({ exitLine: EXIT_LINE });
+    await this.#child.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
     this.#state = this.#state === "stopping" ? "stopped" : this.#state;
   }
 

@@ -5,6 +5,7 @@ import type { ExitInfo } from "../platform/index.ts";
 export interface LaunchRequest {
   /** The name that the engine reports in its answers. */
   readonly model: string;
+  /** For an engine that keeps its models itself, `model` is the name of one there. */
   readonly files: ModelFiles;
   readonly kind: ModelKind;
   /** Context to reserve, in tokens. */
@@ -47,6 +48,8 @@ export interface WrappedServer extends AsyncDisposable {
   readonly pid: number | undefined;
   /** The program and its arguments, as started or as a start would be. */
   readonly commandLine: readonly string[];
+  /** What requests must call the model, where the engine has a name of its own for it. */
+  readonly upstreamModel?: string | undefined;
   /** Remarks a user should see: that the GPU failed and the CPU serves, for instance. */
   readonly notes: readonly string[];
   /** Starts the engine and resolves when it answers. Rejects with MODEL_LOAD_FAILED and the likely cause. */

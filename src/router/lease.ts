@@ -24,6 +24,11 @@ export class Lease implements AsyncDisposable {
     return this.#instance.server?.backend ?? "";
   }
 
+  /** What a request must call the model, where the engine has a name of its own for it. */
+  get upstreamModel(): string | undefined {
+    return this.#instance.server?.upstreamModel;
+  }
+
   /**
    * Whether the engine has ended. The end of a connection is often seen a moment before the end of its process, so a caller that has
    * lost its connection may wait `withinMs` for the answer.
