@@ -1,7 +1,8 @@
 /**
  * Measures the checkout against the budgets of its design: `bin/bun bench/main.ts [--only startup,latency,…] [--rounds N] [--pin]
- * [--json] [--write-docs]`. Needs Linux, and wrk and nginx for everything but `startup`. A missed budget is a line in the table, not a failure.
+ * [--built dist/lemonade] [--json] [--write-docs]`. Needs Linux, and wrk and nginx for everything but `startup`. A missed budget is a line in the table, not a failure.
  */
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { describeMachine, LoadWatch } from "./machine.ts";
 import { judge, renderConditions, renderTable, type Report } from "./report.ts";
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     only: { type: "string", default: SCENARIOS.join(",") },
     rounds: { type: "string", default: "7" },
     pin: { type: "boolean", default: false },
+    built: { type: "string" },
     json: { type: "boolean", default: false },
     "write-docs": { type: "boolean", default: false },
   },
@@ -24,7 +26,7 @@ const rounds = Number(values.rounds);
 const chosen = values.only.split(",");
 const unknown = chosen.filter((name) => !SCENARIOS.includes(name as Scenario));
 if (process.platform !== "linux" || unknown.length > 0 || !(rounds >= 1)) {
-  console.error(`This runs on Linux and knows --only ${SCENARIOS.join(",")} --rounds N --pin --json --write-docs`);
+  console.error(`This runs on Linux and knows --only ${SCENARIOS.join(",")} --rounds N --pin --built FILE --json --write-docs`);
   process.exit(2);
 }
 
@@ -41,7 +43,8 @@ if (missing.length > 0 && chosen.some((name) => name !== "startup")) {
 }
 
 const isWanted = (scenario: Scenario) => chosen.includes(scenario);
-if (isWanted("startup")) rows.push(...(await measureStartup({ runs: rounds, load })));
+if (isWanted("startup"))
+  rows.push(...(await measureStartup({ runs: rounds, load, built: values.built === undefined ? undefined : resolve(values.built) })));
 if (isWanted("idle-streams")) rows.push(...(await measureIdleStreams({ runs: rounds, load })));
 const relayed = (["latency", "throughput", "events"] as const).filter(isWanted);
 if (relayed.length > 0) rows.push(...(await measureRelay({ only: relayed, rounds, load, pin: values.pin })));

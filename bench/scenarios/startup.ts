@@ -1,32 +1,40 @@
+import { relative } from "node:path";
 import { BUDGETS } from "../budgets.ts";
 import type { LoadWatch } from "../machine.ts";
 import { residentBytes } from "../process-usage.ts";
 import type { Row } from "../result.ts";
 import { summarize } from "../summary.ts";
-import { LEMONADE, mockFacts, startLemonade } from "../targets/lemonade.ts";
+import { LEMONADE, mockFacts, ROOT, startLemonade } from "../targets/lemonade.ts";
 import { CHAT_BODY } from "../wrk.ts";
 
 /** How long a server that has answered may settle before its memory counts as idle. */
 const SETTLE_MS = 500;
 
+export interface StartupOptions {
+  readonly runs: number;
+  readonly load: LoadWatch;
+  /** A built executable to measure beside the command of the checkout. */
+  readonly built?: string | undefined;
+}
+
+type Samples = Readonly<Record<"versionMs" | "serveMs" | "rssMb" | "readyMs", number[]>>;
+
 /** A fresh process per run: version, start of the server, its idle memory, and how soon a request reaches an engine that is ready. */
-export async function measureStartup({ runs, load }: { runs: number; load: LoadWatch }): Promise<Row[]> {
-  const samples = {
-    bareMs: [] as number[],
-    versionMs: [] as number[],
-    serveMs: [] as number[],
-    rssMb: [] as number[],
-    readyMs: [] as number[],
-  };
+export async function measureStartup({ runs, load, built }: StartupOptions): Promise<Row[]> {
+  const commands = [LEMONADE, ...(built === undefined ? [] : [built])];
+  const bareMs: number[] = [];
+  const samples = new Map<string, Samples>(commands.map((command) => [command, { versionMs: [], serveMs: [], rssMb: [], readyMs: [] }]));
   for (let run = 0; run < runs; run++) {
     await load.quiet();
-    samples.bareMs.push(await timeOf([process.execPath, "--no-env-file", "-e", "0"]));
-    samples.versionMs.push(await timeOf([LEMONADE, "--version"]));
-    await using server = await startLemonade();
-    samples.serveMs.push(server.startMs);
-    await Bun.sleep(SETTLE_MS);
-    samples.rssMb.push(residentBytes(server.pid) / 1e6);
-    samples.readyMs.push(await readyToRequestMs(server));
+    bareMs.push(await timeOf([process.execPath, "--no-env-file", "-e", "0"]));
+    for (const [command, of] of samples) {
+      of.versionMs.push(await timeOf([command, "--version"]));
+      await using server = await startLemonade(command);
+      of.serveMs.push(server.startMs);
+      await Bun.sleep(SETTLE_MS);
+      of.rssMb.push(residentBytes(server.pid) / 1e6);
+      of.readyMs.push(await readyToRequestMs(server));
+    }
   }
   const row = (what: string, unit: Row["unit"], values: readonly number[], budget?: Row["budget"]): Row => ({
     what,
@@ -34,13 +42,13 @@ export async function measureStartup({ runs, load }: { runs: number; load: LoadW
     of: { lemonade: summarize(values) },
     budget,
   });
-  return [
-    row("`bun -e 0`, for comparison", "ms", samples.bareMs),
-    row("`lemonade --version`", "ms", samples.versionMs, BUDGETS.versionMs),
-    row("`lemonade serve`, exec to first 200", "ms", samples.serveMs, BUDGETS.serveMs),
-    row("resident memory, idle", "MB", samples.rssMb, BUDGETS.idleRssMb),
-    row("engine ready to first request", "ms", samples.readyMs, BUDGETS.readyToRequestMs),
+  const rowsOf = (name: string, of: Samples): Row[] => [
+    row(`\`${name} --version\``, "ms", of.versionMs, BUDGETS.versionMs),
+    row(`\`${name} serve\`, exec to first 200`, "ms", of.serveMs, BUDGETS.serveMs),
+    row(`\`${name} serve\`, resident memory, idle`, "MB", of.rssMb, BUDGETS.idleRssMb),
+    row(`\`${name} serve\`, engine ready to first request`, "ms", of.readyMs, BUDGETS.readyToRequestMs),
   ];
+  return [row("`bun -e 0`, for comparison", "ms", bareMs), ...[...samples].flatMap(([command, of]) => rowsOf(relative(ROOT, command), of))];
 }
 
 async function timeOf(words: readonly string[]): Promise<number> {

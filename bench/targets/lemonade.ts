@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { makeFolder, startChild } from "./child.ts";
 import { freePort } from "./free-port.ts";
 
-const ROOT = join(import.meta.dir, "..", "..");
+export const ROOT = join(import.meta.dir, "..", "..");
 export const LEMONADE = join(ROOT, "bin", "lemonade");
 const MOCK = join(ROOT, "bench", "mock-engine", "llama-server");
 
@@ -14,13 +14,14 @@ export interface LemonadeServer extends AsyncDisposable {
   readonly startMs: number;
 }
 
-export async function startLemonade(): Promise<LemonadeServer> {
+/** Starts the command of the checkout, or another one. */
+export async function startLemonade(command = LEMONADE): Promise<LemonadeServer> {
   const folder = await makeFolder("lemonade");
   const port = await freePort();
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("LEMONADE_"));
   const env = { ...Object.fromEntries(inherited), LEMONADE_CACHE_DIR: folder.path };
   const startedMs = performance.now();
-  const child = startChild([LEMONADE, "serve", `--port=${port}`, `--llamacpp-bin=${MOCK}`, "--log-level=warning"], { folder, env });
+  const child = startChild([command, "serve", `--port=${port}`, `--llamacpp-bin=${MOCK}`, "--log-level=warning"], { folder, env });
   const baseUrl = `http://127.0.0.1:${port}`;
   try {
     const startMs = (await firstAnswer(`${baseUrl}/api/v1/health`, child.hasEnded)) - startedMs;
