@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { open, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import {
   createLlamaServer,
   pickFreePort,
@@ -205,6 +208,27 @@ describeWith("llamacpp", "the llama-server library with a real engine", () => {
     const error = (await rejection(server.start())) as StartupError;
     expect(error).toMatchObject({ reason: "unknown_argument" });
     expect(error.outputTail.join("\n")).toContain("--no-such-flag");
+  });
+
+  test("an engine does not outlive its program, whatever way that ends", async () => {
+    const library = join(import.meta.dirname, "../../src/backends/llamacpp/llama-server/index.ts");
+    const options = { executable, model: model("tiny"), alias: "a" };
+    for (const end of [
+      "process.exit(0)",
+      "throw new Error('bug')",
+      "process.kill(process.pid, 'SIGKILL')",
+      "process.kill(process.pid, 'SIGINT')",
+    ]) {
+      const program = `
+        import { createLlamaServer } from ${JSON.stringify(library)};
+        const server = await createLlamaServer(${JSON.stringify(options)});
+        await server.start();
+        process.stdout.write(String(server.pid), () => { ${end}; });`;
+      const parent = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "ignore"] });
+      const [pid] = await Promise.all([text(parent.stdout), once(parent, "exit")]);
+      expect(Number(pid)).toBeGreaterThan(0);
+      await until(`the engine ends after ${end}`, async () => !(await isAlive(Number(pid))));
+    }
   });
 
   test("a port that another llama-server has is not mistaken for ours", async () => {
