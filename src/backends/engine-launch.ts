@@ -38,7 +38,8 @@ export async function launchEngine({ onLine, onProgress, onReport, ...options }:
     onLine(line, stream) {
       const stateLine = parseStateLine(line);
       if (stateLine === undefined) {
-        onLine(line, stream);
+        // A line of the protocol is set apart by a blank one before it.
+        if (line !== "" || stream === "stderr") onLine(line, stream);
         return;
       }
       speaksProtocol = true;
