@@ -20,6 +20,7 @@ export function addServerOptions(command: Command): Command {
     .option("--no-models-autoload", "requests load no models (env LEMONADE_NO_MODELS_AUTOLOAD)")
     .option("--allowed-hosts <names>", "further host names it answers under, separated by commas (env LEMONADE_ALLOWED_HOSTS)")
     .option("--allowed-origins <origins>", "web pages of these origins may use it, separated by commas (env LEMONADE_ALLOWED_ORIGINS)")
+    .option("--webapp-dir <dir>", "folder of a web page to serve instead of the built-in one (env LEMONADE_WEBAPP_DIR)")
     .option("--without-api-key", "listen on an address that others can reach without asking for a key")
     .addOption(new Option("--no-tray", "accepted for compatibility; there is no tray").hideHelp());
 }
@@ -43,6 +44,7 @@ export function serverArguments(flags: Flags): string[] {
     ["--models-preset", flags.modelsPreset],
     ["--allowed-hosts", flags.allowedHosts],
     ["--allowed-origins", flags.allowedOrigins],
+    ["--webapp-dir", flags.webappDir],
     ...(flags.modelsDir ?? []).map((dir): [string, string] => ["--models-dir", dir]),
   ];
   const valued = words.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]));

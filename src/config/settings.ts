@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { RouterError } from "../errors.ts";
@@ -29,6 +29,7 @@ export interface Flags {
   readonly allowedHosts?: string | undefined;
   readonly allowedOrigins?: string | undefined;
   readonly withoutApiKey?: boolean | undefined;
+  readonly webappDir?: string | undefined;
 }
 
 const integer = (min: number, max: number) =>
@@ -76,6 +77,8 @@ export interface Settings extends Directories, EngineSettings {
   readonly allowedOrigins: readonly string[];
   /** The user said that a server which others can reach shall ask for no key. */
   readonly isWithoutApiKey: boolean;
+  /** Folder of another web page than ours. */
+  readonly webappDir: string | undefined;
   /** Generation is made repeatable (`--seed 42`) for tests. */
   readonly isCi: boolean;
 }
@@ -115,16 +118,30 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
     modelsDirs: (flags.modelsDir ?? env["LEMONADE_MODELS_DIR"]?.split(process.platform === "win32" ? ";" : ":") ?? [])
       .filter((path) => path !== "")
       .map((path) => resolve(path)),
-    maxLoadedModels: pick("--max-loaded-models", flags.maxLoadedModels, "LEMONADE_MAX_LOADED_MODELS", integer(1, 1000), modelsMax === undefined ? 1 : Infinity),
+    maxLoadedModels: pick(
+      "--max-loaded-models",
+      flags.maxLoadedModels,
+      "LEMONADE_MAX_LOADED_MODELS",
+      integer(1, 1000),
+      modelsMax === undefined ? 1 : Infinity,
+    ),
     modelsMax,
     modelsPreset: presetFile === "" ? undefined : resolve(presetFile),
     isAutoloadOn: flags.modelsAutoload !== false && !env["LEMONADE_NO_MODELS_AUTOLOAD"],
     allowedHosts: pick("--allowed-hosts", flags.allowedHosts, "LEMONADE_ALLOWED_HOSTS", list, []).map((name) => name.toLowerCase()),
     allowedOrigins: pick("--allowed-origins", flags.allowedOrigins, "LEMONADE_ALLOWED_ORIGINS", list, []),
     isWithoutApiKey: flags.withoutApiKey === true || Boolean(env["LEMONADE_WITHOUT_API_KEY"]),
+    webappDir: pick("--webapp-dir", flags.webappDir, "LEMONADE_WEBAPP_DIR", existingFolder, undefined),
     isCi: Boolean(env["LEMONADE_CI_MODE"]),
   };
 }
+
+/** A path that is not one would show only when a browser asks. */
+const existingFolder = v.pipe(
+  v.string(),
+  v.check((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false, "must be a folder"),
+  v.transform((path): string | undefined => resolve(path)),
+);
 
 function commaList(text: string): string[] {
   return text

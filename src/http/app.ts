@@ -16,6 +16,7 @@ import { residencyEndpoints } from "./endpoints/residency.ts";
 import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
 import { systemInfoEndpoints } from "./endpoints/system-info.ts";
+import { webEndpoints } from "./endpoints/web.ts";
 import { Generations } from "./generations.ts";
 import type { Connection } from "./listen.ts";
 import { json } from "./json.ts";
@@ -61,6 +62,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...systemInfoEndpoints(options.system),
     ...logEndpoints(options),
     shutdownEndpoint(options),
+    ...webEndpoints({ router, webappDir: options.settings.webappDir }),
     ...openApiEndpoints(() => endpoints, { version }),
   ];
   return endpoints;
