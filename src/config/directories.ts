@@ -1,5 +1,5 @@
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { homeFolder, hubFolders } from "../platform/index.ts";
 
 export interface Directories {
   /** `user_models.json`, `user_settings.json`, the built-in model. */
@@ -14,15 +14,13 @@ export interface Directories {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where everything lies on disk; an empty variable counts as unset, as in huggingface_hub. */
+/** Where everything lies on disk; an empty variable counts as unset. */
 export function directoriesFrom(env: Environment): Directories {
-  const home = env["HOME"] || env["USERPROFILE"] || homedir();
-  const cacheDir = resolve(env["LEMONADE_CACHE_DIR"] || join(home, ".cache", "lemonade"));
-  const hfHome = env["HF_HOME"] || join(env["XDG_CACHE_HOME"] || join(home, ".cache"), "huggingface");
+  const cacheDir = resolve(env["LEMONADE_CACHE_DIR"] || join(homeFolder(env), ".cache", "lemonade"));
   return {
     cacheDir,
     binDir: resolve(env["LEMONADE_BIN_DIR"] || join(cacheDir, "bin")),
     runDir: join(cacheDir, "run"),
-    hubCacheDir: resolve(env["HF_HUB_CACHE"] || env["HUGGINGFACE_HUB_CACHE"] || join(hfHome, "hub")),
+    hubCacheDir: hubFolders(env).cacheDir,
   };
 }

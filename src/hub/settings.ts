@@ -1,5 +1,4 @@
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { hubFolders } from "../platform/index.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -29,14 +28,12 @@ const DOWNLOAD_TIMEOUT_MS = 30_000;
 
 /** Reads the variables that `huggingface_hub` reads, with its precedence, and `LEMONADE_OFFLINE`. An empty variable counts as unset. */
 export function hubSettingsFromEnvironment(env: Environment): HubSettings {
-  const home = env["HOME"] || env["USERPROFILE"] || homedir();
-  const path = (name: string): string | undefined => (env[name] ? expand(env[name], env, home) : undefined);
-  const hfHome = path("HF_HOME") ?? join(path("XDG_CACHE_HOME") ?? join(home, ".cache"), "huggingface");
+  const { cacheDir, tokenFile } = hubFolders(env);
   return {
     endpoint: (env["HF_ENDPOINT"] || DEFAULT_ENDPOINT).replace(/\/+$/, ""),
     token: cleanToken(env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"]),
-    tokenFile: isTruthy(env["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) ? undefined : resolve(path("HF_TOKEN_PATH") ?? join(hfHome, "token")),
-    cacheDir: resolve(path("HF_HUB_CACHE") ?? path("HUGGINGFACE_HUB_CACHE") ?? join(hfHome, "hub")),
+    tokenFile: isTruthy(env["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) ? undefined : tokenFile,
+    cacheDir,
     isOffline: ["LEMONADE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].some((name) => isTruthy(env[name])),
     mayLink: !isTruthy(env["HF_HUB_DISABLE_SYMLINKS"]),
     metadataTimeoutMs: seconds(env["HF_HUB_ETAG_TIMEOUT"]) ?? METADATA_TIMEOUT_MS,
@@ -56,11 +53,4 @@ function isTruthy(value: string | undefined): boolean {
 function seconds(value: string | undefined): number | undefined {
   const number = Number(value);
   return value && number > 0 ? number * 1000 : undefined;
-}
-
-/** `~`, `$NAME` and `${NAME}` as Python's `expanduser` and `expandvars` read them: unknown names stay as they are. */
-function expand(path: string, env: Environment, home: string): string {
-  return path
-    .replace(/^~(?=$|[/\\])/, home)
-    .replace(/\$(?:\{(\w+)\}|(\w+))/g, (whole, braced?: string, bare?: string) => env[braced ?? bare ?? ""] ?? whole);
 }

@@ -9,3 +9,4 @@ export { killGroup } from "./signal-group.ts";
 export { splitArguments } from "./split-arguments.ts";
 export { writeFileAtomic } from "./write-file-atomic.ts";
 export { residentBytes } from "./resident-bytes.ts";
+export { homeFolder, hubFolders, type HubFolders } from "./hub-folders.ts";
