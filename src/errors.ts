@@ -17,6 +17,7 @@ export const ERRORS = {
   MODEL_NOT_REGISTERED: { status: 422, retryable: false },
   MODEL_NOT_DELETABLE: { status: 409, retryable: false },
   MODEL_IN_USE: { status: 409, retryable: false },
+  BACKEND_IN_USE: { status: 409, retryable: false },
   WRONG_MODEL_KIND: { status: 422, retryable: false },
   QUEUE_FULL: { status: 429, retryable: true },
   QUEUE_TIMEOUT: { status: 503, retryable: true },

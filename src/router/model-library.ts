@@ -17,6 +17,13 @@ import {
 import { writeFileAtomic, type Log } from "../platform/index.ts";
 import { openHub, type Hub } from "./open-hub.ts";
 
+/** The models that an engine keeps itself, by its own names for them. */
+export interface OwnModels {
+  /** Fetches a model, unless it is here; with `mayUpgrade` also a newer one. */
+  pull(tag: string, options: { readonly mayUpgrade: boolean; readonly signal: AbortSignal }): Promise<void>;
+  remove(tag: string, signal: AbortSignal): Promise<void>;
+}
+
 export interface ModelLibraryOptions {
   readonly catalog: Catalog;
   readonly log: Log;
@@ -24,6 +31,8 @@ export interface ModelLibraryOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where unfinished downloads are remembered. */
   readonly downloadsDir: string;
+  /** FastFlowLM's own models. */
+  readonly flm: OwnModels;
 }
 
 /** What a pull came to: a running download, or nothing to do. */
@@ -62,6 +71,11 @@ export class ModelLibrary implements AsyncDisposable {
     const isHere = known?.isDownloaded ?? false;
     if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return { entry, download: undefined };
     if (isHere && keepsVersion) return { entry, download: undefined };
+    if (entry.recipe === "flm") {
+      await this.#options.flm.pull(entry.checkpoint, { mayUpgrade: !keepsVersion, signal });
+      if (isNew) await catalog.register(entry, { signal });
+      return { entry, download: undefined };
+    }
     const { jobs, client } = await this.#open();
     if (isHere && client.settings.isOffline) return { entry, download: undefined };
     const set = await this.#filesOf(entry, signal);
@@ -108,7 +122,12 @@ export class ModelLibrary implements AsyncDisposable {
    * @throws {@link RouterError} `MODEL_NOT_DELETABLE` for what is not in the hub's cache.
    */
   async delete(entry: CatalogEntry, signal: AbortSignal): Promise<{ freedBytes: number }> {
-    const { catalog } = this.#options;
+    const { catalog, flm } = this.#options;
+    if (entry.recipe === "flm") {
+      if (entry.isDownloaded) await flm.remove(entry.checkpoint, signal);
+      if (entry.source === "user") await catalog.unregister(entry.id, { signal });
+      return { freedBytes: entry.isDownloaded ? (entry.sizeBytes ?? 0) : 0 };
+    }
     const { jobs, client } = await this.#open();
     const { cacheDir } = client.settings;
     const uploaded = await deleteUpload(entry, { hubCacheDir: cacheDir, catalog, signal });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { childEnvironment, type BackendContext, type StartOptions, type WrappedServer } from "../backends/index.ts";
+import { childEnvironment, FlmProgram, type BackendContext, type StartOptions, type WrappedServer } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
@@ -7,10 +7,11 @@ import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts
 import { ProcessRecords, type Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
+import { Engines, type RunningEngine } from "./engines.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
-import { ModelLibrary } from "./model-library.ts";
+import { ModelLibrary, type OwnModels } from "./model-library.ts";
 import { failedStatus, statusOf, type ModelStatus } from "./model-status.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
 
@@ -42,6 +43,8 @@ export interface Router extends AsyncDisposable {
   readonly catalog: Catalog;
   /** Downloads, searches and the deletion of files. */
   readonly library: ModelLibrary;
+  /** The engines of this machine, installed or not. */
+  readonly engines: Engines;
   /** What requests cost, per model. */
   readonly stats: RequestStats;
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
@@ -76,11 +79,27 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const records = new ProcessRecords(join(settings.runDir, "children"));
   for (const command of await records.reapLeftovers()) log.warning("router", `ended an engine left over by a killed server: ${command}`);
   const context: BackendContext = { log, records, env: childEnvironment(env) };
-  const catalog = createCatalog(settings);
-  const library = new ModelLibrary({ catalog, log, env, downloadsDir: join(settings.cacheDir, "downloads") });
-  const chooseBackend = createBackendChooser(settings, context);
+  const flm = new FlmProgram({ env: context.env, records });
+  const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
+  const engines = new Engines({ settings, log, env, flm, running });
+  const catalog = createCatalog({
+    ...settings,
+    platform: async () => await engines.platform(),
+    installedFlmTags: async () => await flm.installedTags(),
+    warn: (message) => log.warning("catalog", message),
+  });
+  const flmModels: OwnModels = {
+    async pull(tag, options) {
+      await engines.ensureFlm(options.signal);
+      await flm.pull(tag, { ...options, onLine: (line) => log.info(tag, line) });
+    },
+    remove: async (tag, signal) => await flm.remove(tag, signal),
+  };
+  const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir: join(settings.cacheDir, "downloads") });
+  const chooseBackend = createBackendChooser({ settings, context, engines, flm });
   const prepare: PrepareEngine = async (entry, options, start) => {
-    const files = await catalog.locate(entry);
+    const isFlm = entry.recipe === "flm";
+    const files = isFlm ? { model: entry.checkpoint } : await catalog.locate(entry);
     if (files === undefined) {
       throw new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${entry.id} are not on this disk`, {
         hint: `Fetch them: lemonade pull ${entry.id}`,
@@ -93,7 +112,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       files,
       kind: kindOfLabels(entry.labels),
       contextTokens: options.contextTokens ?? settings.contextTokens,
-      extraArgs: [...settings.llamacppArgs, ...(options.extraArgs ?? [])],
+      extraArgs: [...(isFlm ? [] : settings.llamacppArgs), ...(options.extraArgs ?? [])],
     };
     return await backend.createServer(request, start);
   };
@@ -111,7 +130,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       }
     },
   });
-  return new LocalRouter({ catalog, library, log, loop, prepare, settings });
+  return new LocalRouter({ catalog, library, engines, log, loop, prepare, settings });
 }
 
 /** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
@@ -135,6 +154,7 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
 class LocalRouter implements Router {
   readonly catalog: Catalog;
   readonly library: ModelLibrary;
+  readonly engines: Engines;
   readonly stats: RequestStats;
   readonly #loop: ResidencyLoop;
   readonly #prepare: PrepareEngine;
@@ -143,6 +163,7 @@ class LocalRouter implements Router {
   constructor(parts: {
     catalog: Catalog;
     library: ModelLibrary;
+    engines: Engines;
     log: Log;
     loop: ResidencyLoop;
     prepare: PrepareEngine;
@@ -150,6 +171,7 @@ class LocalRouter implements Router {
   }) {
     this.catalog = parts.catalog;
     this.library = parts.library;
+    this.engines = parts.engines;
     this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
     this.#loop = parts.loop;
     this.#prepare = parts.prepare;
@@ -221,7 +243,7 @@ class LocalRouter implements Router {
   async #resolveForUse(model: string, { mayDownload, signal }: { mayDownload: boolean; signal: AbortSignal }): Promise<CatalogEntry> {
     const entry = await this.resolve(model);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
-    if (!mayDownload || entry.recipe !== "llamacpp") throw notDownloaded(entry);
+    if (!mayDownload || !["llamacpp", "flm"].includes(entry.recipe)) throw notDownloaded(entry);
     await this.library.ensure(entry, signal);
     return await this.resolve(model);
   }
@@ -253,6 +275,7 @@ class LocalRouter implements Router {
     await this.#loop.close(drainMs);
     await this.library[Symbol.asyncDispose]();
     await this.catalog[Symbol.asyncDispose]();
+    await this.engines[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,7 +6,13 @@ import type { LaunchRequest, StartOptions } from "../wrapped-server.ts";
 import { findEmbeddedEngine, installEmbeddedEngine } from "./install-engine.ts";
 import { workerCommand } from "./worker-command.ts";
 
-export { findEmbeddedEngine, installEmbeddedEngine, type InstalledEmbeddedEngine } from "./install-engine.ts";
+export {
+  EMBEDDED_ENGINE_PINS,
+  findEmbeddedEngine,
+  installEmbeddedEngine,
+  uninstallEmbeddedEngine,
+  type InstalledEmbeddedEngine,
+} from "./install-engine.ts";
 
 export interface EmbeddedOptions {
   readonly context: BackendContext;

@@ -101,6 +101,20 @@ export async function findEmbeddedEngine(directory: string): Promise<InstalledEm
   }
 }
 
+/** Removes every version below `directory`. Says whether there was one. */
+export async function uninstallEmbeddedEngine(directory: string, signal?: AbortSignal): Promise<boolean> {
+  await using _lock = await acquireFileLock(join(directory, "install.lock"), { signal });
+  const wasHere = (await findEmbeddedEngine(directory)) !== undefined;
+  await removeLeftovers(directory);
+  for (const entry of await readdir(directory)) {
+    if (VERSION.test(entry)) await rm(join(directory, entry), { recursive: true, force: true });
+  }
+  return wasHere;
+}
+
+/** The name of a version's folder. */
+const VERSION = /^\d+\.\d+\.\d+$/;
+
 function pinOfThisMachine(): EmbeddedEnginePin {
   const machine = `${process.platform}-${process.arch}`;
   const pin = EMBEDDED_ENGINE_PINS[machine];
@@ -202,7 +216,7 @@ async function removeLeftovers(directory: string): Promise<void> {
 /** Best effort: on Windows a worker that still runs keeps its files. */
 async function removeOtherVersions(directory: string, version: string): Promise<void> {
   for (const entry of await readdir(directory)) {
-    if (entry === version || !/^\d+\.\d+\.\d+$/.test(entry)) continue;
+    if (entry === version || !VERSION.test(entry)) continue;
     await rm(join(directory, entry), { recursive: true, force: true }).catch(() => undefined);
   }
 }
