@@ -73,7 +73,7 @@ function row({ id, size }, status) {
     "tr",
     {},
     make("td", { textContent: id }),
-    make("td", { textContent: size === undefined ? "" : `${size} GB` }),
+    make("td", { textContent: size ? `${size} GB` : "" }),
     make("td", { textContent: status === undefined ? "" : `${status.state}${progress}` }),
     make("td", {}, button),
   );
