@@ -116,8 +116,10 @@ export class SupervisedChild implements AsyncDisposable {
     if (exitLine !== undefined) {
       this.writeLine(exitLine);
       if (await this.#goneWithin(Math.min(stepMs, EXIT_LINE_MS))) return await this.exited;
-      // llama-server loses a line that comes just when it has become ready, and waits for the end of its input after SIGTERM.
+      // llama-server loses a line that comes just when it has become ready; the end of its input ends it at once, but together with
+      // SIGTERM it aborts.
       this.#process.stdin.end();
+      if (await this.#goneWithin(Math.min(stepMs, EXIT_LINE_MS))) return await this.exited;
     }
     if (this.#exit === undefined) killGroup(this.pid, "SIGTERM");
     if (!(await this.#goneWithin(stepMs))) killGroup(this.pid, "SIGKILL");

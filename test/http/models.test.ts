@@ -140,7 +140,8 @@ describeWith("llamacpp", "models and residency", (engine) => {
       expect(error.code).toBe("model_not_found");
       expect(error.message).toContain("plain?");
     }
-    expect(await server.models()).toEqual(before);
+    // The memory that an engine holds drifts by itself.
+    expect(await server.models()).toEqual(before.map((model) => ({ ...model, memory_bytes: expect.any(Number) })));
     expect((await server.post("/v1/chat/completions", { model: "plain", messages: HELLO })).status).toBe(200);
     expect((await server.model("plain")).pid).toBe(before[0]!.pid);
   });

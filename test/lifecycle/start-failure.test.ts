@@ -60,7 +60,8 @@ describeWithEachEngine("a file that cannot be loaded", (engine) => {
     await server.post("/api/v1/load", { model_name: "tiny" });
     const before = await server.models();
     expect((await server.post("/api/v1/load", { model_name: "bad" })).status).toBe(422);
-    expect(await server.models()).toEqual(before);
+    // The memory that an engine holds drifts by itself.
+    expect(await server.models()).toEqual(before.map((model) => ({ ...model, memory_bytes: expect.any(Number) })));
   });
 
   test("is told as what it is: an architecture that nobody knows", async () => {
@@ -85,14 +86,18 @@ describe("an engine that does not start", () => {
   };
 
   test.each([
-    ["a shared library is missing", "llama-server: error while loading shared libraries: libcudart.so.12: cannot open shared object file"],
-    ["not enough memory", "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 64424509440"],
-    ["argument", "error: invalid argument: --flash"],
-    ["driver is too old", "vk::PhysicalDevice::createDevice: ErrorExtensionNotPresent"],
-    ["exit code 1", "something that nobody has seen before"],
-  ])("is told with the cause (%s) and its last lines", async (cause, line) => {
+    [
+      "a shared library is missing",
+      "model_load_failed",
+      "llama-server: error while loading shared libraries: libcudart.so.12: cannot open shared object file",
+    ],
+    ["not enough memory", "out_of_memory", "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 64424509440"],
+    ["argument", "model_load_failed", "error: invalid argument: --flash"],
+    ["driver is too old", "model_load_failed", "vk::PhysicalDevice::createDevice: ErrorExtensionNotPresent"],
+    ["exit code 1", "model_load_failed", "something that nobody has seen before"],
+  ])("is told with the cause (%s) and its last lines", async (cause, expected, line) => {
     const { status, code, message, starts } = await failWith({ says: ["an early line", line], exitsWith: 1 });
-    expect({ status, code }).toEqual({ status: 422, code: "model_load_failed" });
+    expect({ status, code }).toEqual({ status: 422, code: expected });
     expect(message).toContain(cause);
     expect(message).toContain(line);
     // On the GPU and then on the CPU.
