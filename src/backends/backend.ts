@@ -18,4 +18,6 @@ export interface Backend {
   describeLaunch(request: LaunchRequest): Promise<readonly string[] | undefined>;
   /** Which build of llama.cpp it is, `b<build>-<commit>` as far as that is known; undefined when the engine is not here. */
   buildInfo(): Promise<string | undefined>;
+  /** What its program prints about its options; undefined when it is not here. */
+  help?(): Promise<string | undefined>;
 }

@@ -8,11 +8,10 @@ import {
 } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
-import type { ModelEntry } from "../model/index.ts";
 import type { Engines } from "./engines.ts";
 
 /** Which backend runs a model on this machine. */
-export type BackendChooser = (entry: ModelEntry) => Promise<Backend>;
+export type BackendChooser = (entry: { readonly id: string; readonly recipe: string }) => Promise<Backend>;
 
 /** Lemonade's fixed seed for repeatable tests. */
 const CI_SEED = 42;

@@ -31,6 +31,8 @@ export {
 export { describeProgress, type InstallProgress } from "../backends/index.ts";
 export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";
 export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from "../telemetry/index.ts";
+export type { LaunchDescription } from "./model-launcher.ts";
+export type { ModelRun } from "./model-run.ts";
 export type { ModelDetails } from "./model-details.ts";
 export type { DownloadStatus } from "../hub/index.ts";
 export { ModelLibrary } from "./model-library.ts";

@@ -20,8 +20,17 @@ export class Instance implements Resident {
   state: Resident["state"] = "loading";
   inFlight = 0;
   lastUsedMs: number;
+  /** The engine while it starts, and afterwards. */
+  prepared: WrappedServer | undefined;
+  /** The engine once it is ready. */
   server: WrappedServer | undefined;
   progress: LoadProgress | undefined;
+  /** The engine's own entry of the model, where it tells one. */
+  info: Readonly<Record<string, unknown>> | undefined;
+  /** The engine has freed the model and loads it again with the next request. */
+  isAsleep = false;
+  /** Somebody asked for the load itself: it goes on when no request waits for it. */
+  isAskedFor = false;
   /** Settles once the engine is gone and the place is free. */
   readonly gone = Promise.withResolvers<void>();
   /** Called whenever a request gives its lease back. */

@@ -1,22 +1,34 @@
 import { errorMessage, RouterError } from "../errors.ts";
-import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelEvent, type ModelKind } from "../model/index.ts";
 import { describeExit, type Log } from "../platform/index.ts";
 import { afterCrash, decide, decideRestart, type CrashHistory, type Decision } from "../scheduling/index.ts";
-import type { LoadProgress, WrappedServer } from "../backends/index.ts";
+import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
 import { Instance, type LoadOptions } from "./instance.ts";
 import { Lease } from "./lease.ts";
+import type { ModelRun } from "./model-run.ts";
+import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
 import { watchHealth } from "./watch-health.ts";
+
+/** What a start gets from the loop; `onServer` is called before the engine starts. */
+export interface EngineStart {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: LoadProgress) => void;
+  readonly onReport: (report: EngineReport) => void;
+  readonly onServer: (server: WrappedServer) => void;
+}
 
 export interface ResidencyOptions {
   readonly log: Log;
   /** How many models of one kind may be resident. */
   readonly maxLoaded: number;
+  /** How many models of all kinds together. No limit by default. */
+  readonly maxTotal?: number | undefined;
+  /** Told what happens to models. */
+  readonly onEvent?: ((event: ModelEvent) => void) | undefined;
+  /** How long requests of this model may go on when it is unloaded, where that differs from `drainMs`. */
+  readonly drainMsOf?: ((entry: ModelEntry) => number | undefined) | undefined;
   /** Makes and starts the engine of a model. */
-  readonly startEngine: (
-    entry: ModelEntry,
-    options: LoadOptions,
-    start: { signal: AbortSignal; onProgress: (progress: LoadProgress) => void },
-  ) => Promise<WrappedServer>;
+  readonly startEngine: (entry: ModelEntry, options: LoadOptions, start: EngineStart) => Promise<WrappedServer>;
   /** How long a request may wait for a place, in milliseconds. Defaults to 10 minutes. */
   readonly queueTimeoutMs?: number | undefined;
   /** How many requests may wait. Defaults to 1024. */
@@ -58,6 +70,7 @@ export class ResidencyLoop implements AsyncDisposable {
   readonly #options: ResidencyOptions & Limits;
   readonly #instances = new Map<string, Instance>();
   readonly #waiting = new Set<Waiter>();
+  readonly #runs: RunHistory;
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new Map<string, Crashed>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,6 +78,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   constructor(options: ResidencyOptions) {
     const { queueTimeoutMs = 600_000, maxWaiting = 1024, patienceMs = 5000, drainMs = 10_000, healthProbeMs = 10_000 } = options;
+    this.#runs = new RunHistory(options.onEvent ?? (() => {}));
     this.#options = { ...options, queueTimeoutMs, maxWaiting, patienceMs, drainMs, healthProbeMs };
   }
 
@@ -72,9 +86,16 @@ export class ResidencyLoop implements AsyncDisposable {
     return [...this.#instances.values()];
   }
 
+  /** What a model does now, or how it last ended. */
+  runOf(entry: ModelEntry): ModelRun {
+    const isWaitedFor = [...this.#waiting].some((waiter) => waiter.entry.id === entry.id);
+    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor });
+  }
+
   /** Whether a further model of this kind finds room without another one going. */
   hasPlace(kind: ModelKind): boolean {
-    return this.instances.filter((instance) => instance.kind === kind).length < this.#options.maxLoaded;
+    const { maxLoaded, maxTotal = Infinity } = this.#options;
+    return this.#instances.size < maxTotal && this.instances.filter((instance) => instance.kind === kind).length < maxLoaded;
   }
 
   get waitingCount(): number {
@@ -109,6 +130,27 @@ export class ResidencyLoop implements AsyncDisposable {
     }
   }
 
+  /**
+   * Begins to load a model that is not resident, without waiting and for nobody in particular: the load goes on when no request wants
+   * it. Evicts idle models; false when every place is taken by a busy one.
+   */
+  begin(entry: ModelEntry): boolean {
+    if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs: 0 };
+    const decision = decide(wish, this.instances, this.#options);
+    if (decision.kind !== "load" && decision.kind !== "wait") return false;
+    const leaving = this.instances.filter(({ state }) => decision.kind === "wait" && state === "stopping");
+    const evicted = decision.kind === "load" ? this.#evict(decision.evict, entry) : leaving;
+    void this.#load({ entry, options: {} }, { evicted, isAskedFor: true });
+    return true;
+  }
+
+  /** Forgets how the last runs ended. */
+  forgiveAll(): void {
+    this.#crashes.clear();
+    this.#runs.forgive();
+  }
+
   /** Models whose engine crashed in a row and is not started now. */
   failures(): readonly Crashed[] {
     const nowMs = Date.now();
@@ -127,7 +169,7 @@ export class ResidencyLoop implements AsyncDisposable {
     if (instance === undefined) return;
     if (instance.state === "loading")
       this.#abortLoad(instance, new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`));
-    else this.#stop(instance, this.#options.drainMs);
+    else this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
     await instance.gone.promise;
   }
 
@@ -170,7 +212,8 @@ export class ResidencyLoop implements AsyncDisposable {
     }
     // Whoever a model was drained for is served or gone: it takes requests again.
     for (const instance of this.#instances.values()) {
-      if (instance.state === "draining" && !contended.has(instance.kind)) {
+      const isContended = contended.has(instance.kind) || (contended.size > 0 && this.#options.maxTotal !== undefined);
+      if (instance.state === "draining" && !isContended) {
         instance.state = "ready";
         if (this.#waiting.size > 0) queueMicrotask(() => this.#pump());
       }
@@ -207,12 +250,7 @@ export class ResidencyLoop implements AsyncDisposable {
         waiter.reason = own === undefined ? "another model is being unloaded" : `${own.model} is ${own.state}`;
         return;
       case "load": {
-        const evicted = decision.evict.map((model) => this.#instances.get(model)).filter((instance) => instance !== undefined);
-        for (const instance of evicted) {
-          this.#options.log.info("router", `evicting ${instance.model}, least recently used, for ${waiter.entry.id}`);
-          this.#stop(instance, 0);
-        }
-        void this.#load(waiter, evicted);
+        void this.#load(waiter, { evicted: this.#evict(decision.evict, waiter.entry) });
         return;
       }
       case "queue": {
@@ -224,6 +262,15 @@ export class ResidencyLoop implements AsyncDisposable {
       default:
         decision satisfies never;
     }
+  }
+
+  #evict(models: readonly string[], wanted: ModelEntry): Instance[] {
+    const evicted = models.map((model) => this.#instances.get(model)).filter((instance) => instance !== undefined);
+    for (const instance of evicted) {
+      this.#options.log.info("router", `evicting ${instance.model}, least recently used, for ${wanted.id}`);
+      this.#stop(instance, 0);
+    }
+    return evicted;
   }
 
   #serve(waiter: Waiter, instance: Instance): void {
@@ -242,32 +289,43 @@ export class ResidencyLoop implements AsyncDisposable {
     waiter.lease.resolve(new Lease(instance, release));
   }
 
-  async #load(waiter: Waiter, evicted: readonly Instance[]): Promise<void> {
+  async #load(
+    { entry, options }: Pick<Waiter, "entry" | "options">,
+    { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean },
+  ): Promise<void> {
     const { log } = this.#options;
-    const instance = new Instance(waiter.entry, waiter.options, Date.now());
+    const instance = new Instance(entry, options, Date.now());
+    instance.isAskedFor = isAskedFor;
     this.#instances.set(instance.model, instance);
     const startedMs = Date.now();
     try {
       await Promise.all(evicted.map(({ gone }) => gone.promise));
       instance.loadAbort.signal.throwIfAborted();
       log.info("router", `loading ${instance.model}`);
-      const onProgress = (progress: LoadProgress) => (instance.progress = progress);
+      this.#runs.began(instance);
       const start = async () =>
-        await this.#options.startEngine(waiter.entry, waiter.options, { signal: instance.loadAbort.signal, onProgress });
+        await this.#options.startEngine(entry, options, {
+          signal: instance.loadAbort.signal,
+          onProgress: (progress) => this.#runs.progressed(instance, progress),
+          onReport: (report) => this.#runs.reported(instance, report),
+          onServer: (server) => (instance.prepared = server),
+        });
       const server = await this.#startWithRoom(start, instance);
       if (instance.loadAbort.signal.aborted) await server.stop(); // It was ready in the moment when nobody wanted it any more.
       instance.loadAbort.signal.throwIfAborted();
       instance.server = server;
       instance.state = "ready";
+      this.#runs.loaded(instance);
       log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
       this.#watch(instance, server);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.
-      if (!instance.loadAbort.signal.aborted) {
+      const isFailure = !instance.loadAbort.signal.aborted;
+      if (isFailure) {
         log.error("router", errorMessage(error));
         this.#rejectAll(instance.model, error);
       }
-      this.#remove(instance);
+      this.#remove(instance, isFailure ? failureOf(error) : undefined);
       return;
     }
     this.#pump();
@@ -305,14 +363,16 @@ export class ResidencyLoop implements AsyncDisposable {
     const stopWatching = watchHealth(instance, { log, intervalMs: healthProbeMs, onHang });
     void server.exited.then((exit) => {
       stopWatching();
+      let failure: RunFailure | undefined;
       if (instance.state !== "stopping") {
         const cause = hang || describeExit(exit);
         log.error("router", `the engine of ${instance.model} ended unexpectedly (${cause}); the next request loads it again`);
+        failure = unexpectedExit(exit.code, cause);
         const crash = { atMs: Date.now(), ranMs: Date.now() - readyMs, cause };
         const history = afterCrash(this.#crashes.get(instance.model)?.history, crash);
         this.#crashes.set(instance.model, { entry: instance.entry, history });
       }
-      this.#remove(instance);
+      this.#remove(instance, failure);
     });
   }
 
@@ -333,8 +393,9 @@ export class ResidencyLoop implements AsyncDisposable {
     else instance.onIdle = stop;
   }
 
-  #remove(instance: Instance): void {
+  #remove(instance: Instance, failure: RunFailure | undefined): void {
     if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
+    this.#runs.ended(instance, failure);
     instance.gone.resolve();
     this.#pump();
   }
@@ -344,7 +405,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#reject(waiter, reason);
     const instance = this.#instances.get(waiter.entry.id);
     const isWanted = [...this.#waiting].some((other) => other.entry.id === waiter.entry.id);
-    if (instance?.state === "loading" && !isWanted) this.#abortLoad(instance, reason);
+    if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) this.#abortLoad(instance, reason);
     this.#pump();
   }
 

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { childEnvironment, FlmProgram, type BackendContext, type StartOptions, type WrappedServer } from "../backends/index.ts";
+import { childEnvironment, FlmProgram, type BackendContext } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
-import { RouterError } from "../errors.ts";
+import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
@@ -11,8 +11,13 @@ import { Engines, type RunningEngine } from "./engines.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
+import { ModelEventFeed } from "./model-event-feed.ts";
+import { ModelLauncher, notDownloaded, type LaunchDescription } from "./model-launcher.ts";
 import { ModelLibrary, type OwnModels } from "./model-library.ts";
+import type { ModelRun } from "./model-run.ts";
 import { failedStatus, statusOf, type ModelStatus } from "./model-status.ts";
+import { readPresetBook, type PresetBook } from "./preset-book.ts";
+import { PresetCatalog } from "./preset-catalog.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
 
 export interface RouterOptions {
@@ -41,6 +46,10 @@ const SHUTDOWN_DRAIN_MS = 10_000;
 /** The composition root: turns a model name into a lease on an engine, and owns every lifetime behind it. */
 export interface Router extends AsyncDisposable {
   readonly catalog: Catalog;
+  /** What the preset file says about models. */
+  readonly presets: Pick<PresetCatalog, "presetOf" | "hasSection">;
+  /** What happens to models. */
+  readonly events: Pick<ModelEventFeed, "follow">;
   /** Downloads, searches and the deletion of files. */
   readonly library: ModelLibrary;
   /** The engines of this machine, installed or not. */
@@ -58,6 +67,21 @@ export interface Router extends AsyncDisposable {
     model: string,
     options: { signal: AbortSignal; load?: LoadOptions | undefined },
   ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
+  /**
+   * Begins to load a model and does not wait for it; the load goes on when no request wants it.
+   * @throws {@link RouterError} `MODEL_LIMIT_REACHED` when every place is taken by a busy model, `INVALID_REQUEST` when it is loaded.
+   */
+  beginLoad(model: string, options: { signal: AbortSignal }): Promise<CatalogEntry>;
+  /** Begins to load the models that the preset file wants loaded. */
+  loadOnStartup(): Promise<void>;
+  /** Reads the preset file again, unloads models that are gone or have other options now, and forgets failures. */
+  reload(): Promise<void>;
+  /** What a model does now, or how it last ended. */
+  runOf(entry: CatalogEntry): ModelRun;
+  /** How a model would be started. */
+  describeLaunch(entry: CatalogEntry): Promise<LaunchDescription>;
+  /** The build of llama.cpp, `b<build>-<commit>`. */
+  buildInfo(): Promise<string>;
   /** Unloads one model, or all; requests in flight may finish for a while. Returns the names that were resident. */
   unload(model?: string): Promise<string[]>;
   /**
@@ -82,12 +106,15 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const flm = new FlmProgram({ env: context.env, records });
   const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
   const engines = new Engines({ settings, log, env, flm, running });
-  const catalog = createCatalog({
+  const chooseBackend = createBackendChooser({ settings, context, engines, flm });
+  const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
+  const models = createCatalog({
     ...settings,
     platform: async () => await engines.platform(),
     installedFlmTags: async () => await flm.installedTags(),
     warn: (message) => log.warning("catalog", message),
   });
+  const catalog = new PresetCatalog(models, await readBook());
   const flmModels: OwnModels = {
     async pull(tag, options) {
       await engines.ensureFlm(options.signal);
@@ -96,52 +123,40 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     remove: async (tag, signal) => await flm.remove(tag, signal),
   };
   const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir: join(settings.cacheDir, "downloads") });
-  const chooseBackend = createBackendChooser({ settings, context, engines, flm });
-  const prepare: PrepareEngine = async (entry, options, start) => {
-    const isFlm = entry.recipe === "flm";
-    const files = isFlm ? { model: entry.checkpoint } : await catalog.locate(entry);
-    if (files === undefined) {
-      throw new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${entry.id} are not on this disk`, {
-        hint: `Fetch them: lemonade pull ${entry.id}`,
-      });
-    }
-    start.signal.throwIfAborted();
-    const backend = await chooseBackend(entry);
-    const request = {
-      model: entry.id,
-      files,
-      kind: kindOfLabels(entry.labels),
-      contextTokens: options.contextTokens ?? settings.contextTokens,
-      extraArgs: [...(isFlm ? [] : settings.llamacppArgs), ...(options.extraArgs ?? [])],
-    };
-    return await backend.createServer(request, start);
-  };
+  const events = new ModelEventFeed();
+  const launcher = new ModelLauncher({ catalog, chooseBackend, settings });
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
+    maxTotal: settings.modelsMax || undefined,
     healthProbeMs: settings.healthProbeMs,
-    async startEngine(entry, options, { signal, onProgress }) {
-      const server = await prepare(entry, options, { signal, onProgress });
+    onEvent: events.emit,
+    drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
+    async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
+      const server = await launcher.prepare(entry, options, { signal, onProgress });
+      onServer(server);
       try {
-        await server.start({ signal, onProgress });
+        await server.start({ signal, onProgress, onReport });
         return server;
       } catch (error) {
-        throw await withMemoryNumbers(error, catalog, { entry, contextTokens: options.contextTokens ?? settings.contextTokens });
+        throw await withMemoryNumbers(error, catalog, { entry, contextTokens: launcher.contextTokensOf(entry, options) });
       }
     },
   });
-  return new LocalRouter({ catalog, library, engines, log, loop, prepare, settings });
+  return new LocalRouter({ catalog, library, engines, loop, launcher, events, readBook, settings, log });
 }
 
-/** Makes the engine of a model without starting it; rejects when files, backend or options are not in order. */
-type PrepareEngine = (
-  entry: ModelEntry,
-  options: LoadOptions,
-  start: Pick<StartOptions, "signal" | "onProgress">,
-) => Promise<WrappedServer>;
+const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
 
-function notDownloaded({ id }: ModelEntry): RouterError {
-  return new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${id} are not on this disk`, { hint: `Fetch them: lemonade pull ${id}` });
+/** Reads the preset file, if there is one. Rejects when more models shall be loaded at the start than may be. */
+async function presetBookOf(settings: Settings, help: () => Promise<string | undefined>): Promise<PresetBook | undefined> {
+  if (settings.modelsPreset === undefined) return undefined;
+  const book = await readPresetBook(settings.modelsPreset, { help });
+  const count = book.models.filter(({ launch }) => launch.isLoadedOnStartup).length;
+  if (settings.modelsMax && count > settings.modelsMax) {
+    throw new RouterError("CONFIG_INVALID", `number of models to load on startup (${count}) exceeds --models-max (${settings.modelsMax})`);
+  }
+  return book;
 }
 
 const USES: Readonly<Record<ModelKind, string>> = { text: "text generation", embedding: "embeddings", reranking: "reranking" };
@@ -151,31 +166,44 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
   return new RouterError("WRONG_MODEL_KIND", `${id} is a model for ${USES[kindOfLabels(labels)]}, not for ${USES[wanted]}`, { hint });
 }
 
-class LocalRouter implements Router {
-  readonly catalog: Catalog;
+interface RouterParts {
+  readonly catalog: PresetCatalog;
   readonly library: ModelLibrary;
   readonly engines: Engines;
+  readonly loop: ResidencyLoop;
+  readonly launcher: ModelLauncher;
+  readonly events: ModelEventFeed;
+  readonly readBook: () => Promise<PresetBook | undefined>;
+  readonly settings: Settings;
+  readonly log: Log;
+}
+
+class LocalRouter implements Router {
+  readonly catalog: Catalog;
+  readonly presets: PresetCatalog;
+  readonly library: ModelLibrary;
+  readonly engines: Engines;
+  readonly events: ModelEventFeed;
   readonly stats: RequestStats;
   readonly #loop: ResidencyLoop;
-  readonly #prepare: PrepareEngine;
+  readonly #launcher: ModelLauncher;
+  readonly #readBook: RouterParts["readBook"];
   readonly #settings: Settings;
+  readonly #log: Log;
+  #reloading: Promise<void> | undefined;
 
-  constructor(parts: {
-    catalog: Catalog;
-    library: ModelLibrary;
-    engines: Engines;
-    log: Log;
-    loop: ResidencyLoop;
-    prepare: PrepareEngine;
-    settings: Settings;
-  }) {
+  constructor(parts: RouterParts) {
     this.catalog = parts.catalog;
+    this.presets = parts.catalog;
     this.library = parts.library;
     this.engines = parts.engines;
+    this.events = parts.events;
     this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
     this.#loop = parts.loop;
-    this.#prepare = parts.prepare;
+    this.#launcher = parts.launcher;
+    this.#readBook = parts.readBook;
     this.#settings = parts.settings;
+    this.#log = parts.log;
   }
 
   async details(entry: CatalogEntry, { contextTokens = this.#settings.contextTokens } = {}): Promise<ModelDetails> {
@@ -215,12 +243,68 @@ class LocalRouter implements Router {
     const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
     if (resident === undefined) await this.#checkBeforeEviction(entry, load, signal);
     else if (!isAsAsked) {
-      await this.#prepare(entry, load, { signal }); // Options that cannot work must not cost the engine that does.
+      await this.#launcher.prepare(entry, load, { signal }); // Options that cannot work must not cost the engine that does.
       await this.#loop.unload(entry.id);
     }
     const lease = await this.#loop.acquire(entry, { signal, load });
     lease.release();
     return { entry, wasLoaded: resident?.state === "ready" && isAsAsked };
+  }
+
+  async beginLoad(model: string, { signal }: { signal: AbortSignal }): Promise<CatalogEntry> {
+    const entry = await this.#resolveForUse(model, { mayDownload: false, signal });
+    if (this.#loop.instances.some((instance) => instance.model === entry.id)) {
+      throw new RouterError("INVALID_REQUEST", "model is already running");
+    }
+    this.#loop.forgive(entry.id);
+    await this.#checkBeforeEviction(entry, {}, signal);
+    if (this.#loop.begin(entry)) return entry;
+    throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
+      hint: "Every place is taken by a model that answers a request or is loading.",
+    });
+  }
+
+  async loadOnStartup(): Promise<void> {
+    const never = new AbortController().signal;
+    for (const { section, launch } of this.presets.book?.models ?? []) {
+      if (!launch.isLoadedOnStartup) continue;
+      await this.beginLoad(section, { signal: never }).catch((error: unknown) => {
+        this.#log.error("router", `${section} is not loaded on startup: ${errorMessage(error)}`);
+      });
+    }
+  }
+
+  async reload(): Promise<void> {
+    this.#reloading ??= this.#reload().finally(() => (this.#reloading = undefined));
+    await this.#reloading;
+  }
+
+  async #reload(): Promise<void> {
+    const optionsOf = (model: string) => JSON.stringify([...(this.presets.presetOf(model)?.options ?? [])]);
+    const running = this.#loop.instances.map(({ model }) => ({ model, options: optionsOf(model) }));
+    this.presets.book = await this.#readBook();
+    this.#launcher.forget();
+    const checks = running.map(async ({ model, options }) => {
+      const entry = await this.catalog.find(model);
+      if (entry?.isDownloaded === true && optionsOf(model) === options) return;
+      this.#log.info("router", `${model} is gone or has other options now: unloading it`);
+      await this.#loop.unload(model);
+    });
+    await Promise.all(checks);
+    this.#loop.forgiveAll();
+    this.events.emit({ kind: "reloaded" });
+  }
+
+  runOf(entry: CatalogEntry): ModelRun {
+    return this.#loop.runOf(entry);
+  }
+
+  async describeLaunch(entry: CatalogEntry): Promise<LaunchDescription> {
+    return await this.#launcher.describe(entry);
+  }
+
+  async buildInfo(): Promise<string> {
+    return await this.#launcher.buildInfo();
   }
 
   async unload(model?: string): Promise<string[]> {
@@ -264,7 +348,7 @@ class LocalRouter implements Router {
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */
   async #checkBeforeEviction(entry: ModelEntry, load: LoadOptions, signal: AbortSignal): Promise<void> {
     const isResident = this.#loop.instances.some((instance) => instance.model === entry.id);
-    if (!isResident && !this.#loop.hasPlace(kindOfLabels(entry.labels))) await this.#prepare(entry, load, { signal });
+    if (!isResident && !this.#loop.hasPlace(kindOfLabels(entry.labels))) await this.#launcher.prepare(entry, load, { signal });
   }
 
   kill(): void {

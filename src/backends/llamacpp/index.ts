@@ -29,8 +29,6 @@ export interface LlamaCppOptions {
 export interface LlamaCppBackend extends Backend {
   /** The executable that the next start would use. */
   find(): Promise<LlamaCppExecutable | undefined>;
-  /** What that executable prints about its options. */
-  help(): Promise<string | undefined>;
 }
 
 /** The backend that runs the `llama-server` program of llama.cpp. */
