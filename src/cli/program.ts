@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import type { Flags } from "../router/index.ts";
+import type { InstallFlags } from "./commands/install.ts";
 import type { ListFlags } from "./commands/list.ts";
 import type { PullFlags } from "./commands/pull.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -18,6 +19,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .showSuggestionAfterError()
     .showHelpAfterError("(add --help for usage)")
     .exitOverride()
+    // `install --version TAG` is that command's own.
+    .enablePositionalOptions()
     .configureHelp({ showGlobalOptions: false });
 
   addServerOptions(program.command("serve").description("start the server in the foreground")).action(async (flags: Flags) => {
@@ -102,12 +105,28 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       exitCode = await (await import("./commands/system-info.ts")).systemInfo(command.optsWithGlobals());
     });
   program
+    .command("backends")
+    .description("list the engines: installed, available, default, and why")
+    .option("--json", "as JSON")
+    .action(async (flags: { json?: boolean }) => {
+      exitCode = await (await import("./commands/backends.ts")).backends(flags);
+    });
+  program
     .command("install")
     .description("install an engine")
-    .argument("<backend>", "llamacpp or embedded")
+    .argument("<backend>", "llamacpp (the variant that fits this machine), llamacpp:VARIANT, embedded or flm")
+    .option("--version <tag>", "another version than the one that belongs to this program")
+    .option("--force", "also when it is installed already")
     .option("--from-source", "build llama-server from the source that the embedded engine carries (cmake and a compiler are needed)")
-    .action(async (backend: string, options: { fromSource?: boolean }) => {
-      exitCode = await (await import("./commands/install.ts")).install(backend, options);
+    .action(async (backend: string, flags: InstallFlags) => {
+      exitCode = await (await import("./commands/install.ts")).install(backend, flags);
+    });
+  program
+    .command("uninstall")
+    .description("remove an engine")
+    .argument("<backend>", "llamacpp:VARIANT or embedded")
+    .action(async (backend: string) => {
+      exitCode = await (await import("./commands/install.ts")).uninstall(backend);
     });
 
   const keys = program.command("keys").description("API keys of the server, for when others can reach it");
@@ -134,6 +153,10 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       exitCode = await (await import("./commands/keys.ts")).removeKey(name);
     });
 
+  for (const command of [...program.commands, ...keys.commands]) {
+    const hasOwn = command.options.some(({ long }) => long === "--verbose");
+    if (!hasOwn) command.addOption(new Option("--verbose").hideHelp());
+  }
   if (words.length === 0) {
     program.outputHelp();
     return EXIT.success;
@@ -144,7 +167,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     // Help and version end the parser by an exception with code 0; its own complaints have been printed.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     if (error instanceof Interruption) return INTERRUPTED;
-    return reportError(error, { verbose: program.opts<{ verbose?: boolean }>().verbose === true });
+    return reportError(error, { verbose: words.includes("--verbose") });
   }
   return exitCode;
 }

@@ -123,3 +123,41 @@ export interface ChatPiece {
   readonly kind: "content" | "reasoning";
   readonly text: string;
 }
+
+/** An engine that is installed or could be. */
+export interface Backend {
+  /** What `install` takes: `llamacpp:vulkan`, `embedded`, `flm`. */
+  readonly name: string;
+  readonly backend: string;
+  readonly variant: string | null;
+  readonly installed: boolean;
+  readonly version: string | null;
+  readonly path: string | null;
+  /** The version that an installation would bring. */
+  readonly available_version: string | null;
+  /** Whether it makes use of this machine; `reason` says why or why not. */
+  readonly available: boolean;
+  readonly default: boolean;
+  readonly reason: string;
+}
+
+/** What an installation is doing. `waiting`: another process installs the same engine. */
+export interface InstallProgress {
+  readonly stage: "waiting" | "downloading" | "unpacking" | "configuring" | "compiling" | "checking" | "finishing";
+  /** Of this stage, where it can be told. */
+  readonly percent: number | null;
+  readonly bytes_done: number | null;
+  readonly bytes_total: number | null;
+  /** The file being fetched, the last line of the compiler. */
+  readonly detail: string | null;
+}
+
+export interface InstalledBackend {
+  readonly message: string;
+  readonly name: string;
+  readonly version: string;
+  readonly path: string;
+  readonly installed_already: boolean;
+  /** It works, but not as hoped. */
+  readonly warnings: readonly string[];
+}

@@ -1,11 +1,14 @@
 import { SseDecoder } from "../dialects/index.ts";
 import { apiErrorOf, apiErrorOfEvent, LemonadeApiError } from "./api-error.ts";
 import type {
+  Backend,
   ChatMessage,
   ChatPiece,
   Download,
   FoundRepo,
   Health,
+  InstalledBackend,
+  InstallProgress,
   Model,
   ModelDetails,
   PullRequest,
@@ -25,6 +28,14 @@ export interface LemonadeClientOptions {
 export interface CallOptions {
   /** Aborting gives the request up and rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface InstallOptions extends CallOptions {
+  /** Another version than the one that belongs to this program. */
+  readonly version?: string | undefined;
+  /** Installs what is installed already once more. */
+  readonly force?: boolean | undefined;
+  readonly onProgress?: ((progress: InstallProgress) => void) | undefined;
 }
 
 /**
@@ -109,6 +120,26 @@ export class LemonadeClient {
   /** Deletes the files of one model; with `unload` also when it is loaded. */
   async deleteModel(model: string, { unload = false, ...options }: CallOptions & { unload?: boolean | undefined } = {}): Promise<string> {
     return (await this.#json<{ message: string }>("POST", "delete", { model_name: model, unload }, options)).message;
+  }
+
+  /** Engines that are installed or could be. */
+  async backends(options?: CallOptions): Promise<readonly Backend[]> {
+    return (await this.#json<{ data: readonly Backend[] }>("GET", "backends", undefined, options)).data;
+  }
+
+  /** Installs an engine, `llamacpp:vulkan`, `embedded`, …; `llamacpp` alone is the variant that fits the machine. Leaving ends the installation. */
+  async install(name: string, { onProgress, signal, ...wishes }: InstallOptions = {}): Promise<InstalledBackend> {
+    for await (const { event, data } of this.#events("install", { backend: name, ...wishes, stream: true }, { signal })) {
+      if (event === "complete") return data as InstalledBackend; // The server's own events, held to its schemas there.
+      if (event === "progress") onProgress?.(data as InstallProgress);
+    }
+    signal?.throwIfAborted();
+    throw new LemonadeApiError("The server ended before the engine was installed", { status: 0, code: undefined });
+  }
+
+  /** Removes an engine of which nothing runs. Resolves to a sentence about it. */
+  async uninstall(name: string, options?: CallOptions): Promise<string> {
+    return (await this.#json<{ message: string }>("POST", "uninstall", { backend: name }, options)).message;
   }
 
   /** GGUF repositories on the hub. */

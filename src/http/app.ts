@@ -4,6 +4,7 @@ import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings, SystemReporter } from "../router/index.ts";
 import type { Endpoint, ErrorRenderer } from "./endpoint.ts";
+import { engineEndpoints } from "./endpoints/engines.ts";
 import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { libraryEndpoints } from "./endpoints/library.ts";
@@ -55,6 +56,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...haltEndpoints(router, generations),
     ...modelEndpoints(router, { startedMs: Date.now() }),
     ...libraryEndpoints(router),
+    ...engineEndpoints(router.engines),
     ...residencyEndpoints(router, { version }),
     ...localModelEndpoints({ router, hubCacheDir: options.settings.hubCacheDir }),
     ...migrationEndpoints({ router, ...options.settings }),
@@ -111,7 +113,8 @@ function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings
       routes.on(method, path, async (c) => {
         c.env.renderError = render;
         authorize(c.env.identity, scope);
-        return await answer(c.req.raw, { params: c.req.param(), ...c.env });
+        const response = await answer(c.req.raw, { params: c.req.param(), ...c.env });
+        return c.req.raw.method === "HEAD" ? await withoutBody(response) : response;
       });
     }
   }
@@ -129,6 +132,12 @@ function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings
     throw error; // Rendered by whoever knows the caller.
   });
   return routes;
+}
+
+/** The headers of a GET. A stream that nobody reads would run on for ever, so it is ended. */
+async function withoutBody(response: Response): Promise<Response> {
+  await response.body?.cancel();
+  return new Response(null, response);
 }
 
 function errorResponse(error: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {

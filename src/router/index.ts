@@ -29,7 +29,9 @@ export {
   type Settings,
 } from "../config/index.ts";
 export { describeProgress, type InstallProgress } from "../backends/index.ts";
-export { installEmbedded, installLlamaCppFromSource, type InstalledEngine } from "./install-engine.ts";
+export { formatEngineName, parseEngineName, type EngineName } from "./engine-name.ts";
+export type { EngineStatus } from "./engine-status.ts";
+export type { Engines, InstalledEngine } from "./engines.ts";
 export { LogHistory, type LogFilter, type ModelTotals, type RequestRecord } from "../telemetry/index.ts";
 export type { LaunchDescription } from "./model-launcher.ts";
 export type { ModelRun } from "./model-run.ts";

@@ -1,30 +1,66 @@
+import type { InstallProgress } from "../../client/index.ts";
+import { describeProgress, parseEngineName } from "../../router/index.ts";
 import { RouterError } from "../../errors.ts";
-import { describeProgress, directoriesFrom, installEmbedded, installLlamaCppFromSource } from "../../router/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interruptible.ts";
+import { openServer } from "../open-server.ts";
 import { ProgressLine } from "../progress-line.ts";
 
-/** Installs an engine and says where it is. */
-export async function install(backend: string, { fromSource = false }: { fromSource?: boolean | undefined }): Promise<number> {
-  const installEngine = installer(backend, fromSource);
+export interface InstallFlags {
+  readonly version?: string | undefined;
+  readonly force?: boolean | undefined;
+  readonly fromSource?: boolean | undefined;
+}
+
+/** Installs an engine, showing its progress, and says where it is. Ctrl-C ends the installation and leaves nothing half done. */
+export async function install(name: string, { version, force, fromSource }: InstallFlags): Promise<number> {
+  const engine = fromSource === true ? sourceOf(name) : name;
+  requireName(engine);
+  await using server = await openServer();
   using progress = new ProgressLine();
-  const { path, version } = await interruptible(
+  const installed = await interruptible(
     async (signal) =>
-      await installEngine({
-        directories: directoriesFrom(process.env),
-        env: process.env,
+      await server.client.install(engine, {
+        version,
+        force,
         signal,
-        onProgress: (state) => progress.show(`${backend}: ${describeProgress(state)}`),
+        onProgress: (state) => progress.show(`${engine}: ${describe(state)}`),
       }),
   );
   progress.clear();
-  console.log(`Installed ${backend} ${version} in ${path}`);
+  for (const warning of installed.warnings) console.error(`warning: ${warning}`);
+  console.log(`${installed.message} in ${installed.path}`);
   return EXIT.success;
 }
 
-function installer(backend: string, fromSource: boolean): typeof installEmbedded {
-  if (backend === "embedded") return installEmbedded;
-  if (backend === "llamacpp" && fromSource) return installLlamaCppFromSource;
-  const hint = "Known: `lemonade install embedded`, `lemonade install llamacpp --from-source`.";
-  throw new RouterError("CONFIG_INVALID", `There is no way to install ${JSON.stringify(backend)}`, { hint });
+/** Removes an engine. */
+export async function uninstall(name: string): Promise<number> {
+  requireName(name);
+  await using server = await openServer();
+  console.log(await interruptible(async (signal) => await server.client.uninstall(name, { signal })));
+  return EXIT.success;
+}
+
+/** What is wrong with the words of the command is a matter of usage. */
+function requireName(name: string): void {
+  try {
+    parseEngineName(name);
+  } catch (error) {
+    throw error instanceof RouterError ? new RouterError("CONFIG_INVALID", error.message, { hint: error.hint, cause: error }) : error;
+  }
+}
+
+function sourceOf(name: string): string {
+  if (name === "llamacpp" || name === "llamacpp:from-source") return "llamacpp:from-source";
+  throw new RouterError("CONFIG_INVALID", `Only llamacpp is built from source, not ${JSON.stringify(name)}`);
+}
+
+function describe({ stage, percent, bytes_done, bytes_total, detail }: InstallProgress): string {
+  return describeProgress({
+    stage,
+    fraction: percent === null ? undefined : percent / 100,
+    bytesDone: bytes_done ?? undefined,
+    bytesTotal: bytes_total ?? undefined,
+    detail: detail ?? undefined,
+  });
 }
