@@ -1,8 +1,9 @@
 import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelEvent, type ModelKind } from "../model/index.ts";
 import { describeExit, type Log } from "../platform/index.ts";
-import { afterCrash, decide, decideRestart, type CrashHistory, type Decision } from "../scheduling/index.ts";
+import { decide, type Decision } from "../scheduling/index.ts";
 import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
+import { CrashLedger, type Crashed } from "./crash-ledger.ts";
 import { Instance, type LoadOptions } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
@@ -56,12 +57,6 @@ interface Waiter {
   wakeMs?: number | undefined;
 }
 
-/** A model whose engine has ended by itself. */
-export interface Crashed {
-  readonly entry: ModelEntry;
-  readonly history: CrashHistory;
-}
-
 /**
  * The one loop that owns which models are resident: every event (a request comes or leaves, an engine is ready or gone, a lease ends)
  * runs `#pump`, which asks the pure `decide` about each waiting request in order of arrival and carries the decisions out.
@@ -72,7 +67,7 @@ export class ResidencyLoop implements AsyncDisposable {
   readonly #waiting = new Set<Waiter>();
   readonly #runs: RunHistory;
   /** Models whose engine has ended by itself lately, by name. */
-  readonly #crashes = new Map<string, Crashed>();
+  readonly #crashes = new CrashLedger();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -147,20 +142,18 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Forgets how the last runs ended. */
   forgiveAll(): void {
-    this.#crashes.clear();
+    this.#crashes.forgiveAll();
     this.#runs.forgive();
   }
 
   /** Models whose engine crashed in a row and is not started now. */
   failures(): readonly Crashed[] {
-    const nowMs = Date.now();
-    const isHeldBack = ({ entry, history }: Crashed) => !this.#instances.has(entry.id) && decideRestart(history, nowMs).kind !== "start";
-    return [...this.#crashes.values()].filter(isHeldBack);
+    return this.#crashes.heldBack(Date.now()).filter(({ entry }) => !this.#instances.has(entry.id));
   }
 
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
   forgive(model: string): void {
-    this.#crashes.delete(model);
+    this.#crashes.forgive(model);
   }
 
   /** Ends the engine of a model: its requests may finish for a while, new ones wait and load it again. */
@@ -223,21 +216,11 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Whether the engine of a model must pause after crashes in a row; after too many of them its requests are refused. */
   #isHeldBack(waiter: Waiter, nowMs: number): boolean {
-    const { id } = waiter.entry;
-    const history = this.#crashes.get(id)?.history;
-    const restart = decideRestart(history, nowMs);
-    waiter.wakeMs = restart.kind === "start" ? undefined : restart.untilMs;
-    if (restart.kind === "start" || history === undefined) return false;
-    waiter.reason = `its engine crashed ${history.count} times in a row`;
-    if (restart.kind === "refuse") {
-      const seconds = Math.ceil((restart.untilMs - nowMs) / 1000);
-      const message = `The engine of ${id} crashed ${history.count} times in a row, the last time with: ${history.cause}`;
-      this.#reject(
-        waiter,
-        new RouterError("ENGINE_KEEPS_CRASHING", message, { hint: `It is tried again in ${seconds} s, or at once after a load by hand.` }),
-      );
-    }
-    return true;
+    const holdBack = this.#crashes.holdBack(waiter.entry.id, nowMs);
+    waiter.wakeMs = holdBack?.kind === "pause" ? holdBack.untilMs : undefined;
+    if (holdBack?.kind === "pause") waiter.reason = holdBack.reason;
+    if (holdBack?.kind === "refuse") this.#reject(waiter, holdBack.error);
+    return holdBack !== undefined;
   }
 
   #carryOut(waiter: Waiter, decision: Decision): void {
@@ -368,9 +351,7 @@ export class ResidencyLoop implements AsyncDisposable {
         const cause = hang || describeExit(exit);
         log.error("router", `the engine of ${instance.model} ended unexpectedly (${cause}); the next request loads it again`);
         failure = unexpectedExit(exit.code, cause);
-        const crash = { atMs: Date.now(), ranMs: Date.now() - readyMs, cause };
-        const history = afterCrash(this.#crashes.get(instance.model)?.history, crash);
-        this.#crashes.set(instance.model, { entry: instance.entry, history });
+        this.#crashes.note(instance.entry, { atMs: Date.now(), ranMs: Date.now() - readyMs, cause });
       }
       this.#remove(instance, failure);
     });
