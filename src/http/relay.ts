@@ -1,4 +1,4 @@
-import { inTurn, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
+import { inTurn, mendRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
@@ -32,6 +32,8 @@ export interface RelayRequest {
   readonly caller: string;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
+  /** Whether an engine's error may get the status that OpenAI's clients expect. */
+  readonly mendsRefusals?: boolean | undefined;
   /** What to ask instead of an engine that does not know the path (404). */
   readonly detour?: (() => Detour) | undefined;
 }
@@ -109,6 +111,10 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
   if ((length !== null && Number(length) <= MAX_BUFFERED_BYTES) || (translation !== undefined && !isEventStream)) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
+    if (status === 500 && request.mendsRefusals === true) {
+      const mended = mendRefusal(new TextDecoder().decode(whole));
+      if (mended !== undefined) return new Response(mended, { status: 400, headers });
+    }
     const translated = translation?.whole(new TextDecoder().decode(whole));
     return new Response(translated ?? whole, { status, headers });
   }

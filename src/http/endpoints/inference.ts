@@ -5,6 +5,7 @@ import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
 import { endpoint, type Answer, type Call, type Endpoint } from "../endpoint.ts";
 import type { Generations } from "../generations.ts";
+import { CHAT, Message, Prompt, RESPONSES, SAMPLING, stream } from "../inference-fields.ts";
 import { GenerationDefaults, GenerationParams } from "../generation-defaults.ts";
 import { json } from "../json.ts";
 import { relay, type Detour } from "../relay.ts";
@@ -26,7 +27,6 @@ interface Inference {
   readonly translate?: ((fields: Fields, call: { model: string; request: Request }) => Translation | undefined) | undefined;
 }
 
-const stream = optional(v.boolean("must be true or false"));
 const Texts = v.array(v.union([v.string(), v.looseObject({})]), "must be an array");
 
 const INFERENCE: readonly Inference[] = [
@@ -35,14 +35,14 @@ const INFERENCE: readonly Inference[] = [
     enginePath: "/v1/chat/completions",
     kind: "text",
     summary: "Answer a conversation",
-    fields: { messages: v.array(v.looseObject({}), "must be an array of messages"), stream },
+    fields: { messages: v.array(Message, "must be an array of messages"), stream, ...SAMPLING, ...CHAT },
   },
   {
     paths: below("completions"),
     enginePath: "/v1/completions",
     kind: "text",
     summary: "Continue a text",
-    fields: { prompt: v.union([v.string(), v.array(v.unknown())], "must be a text, or tokens"), stream, echo: optional(v.boolean()) },
+    fields: { prompt: Prompt, stream, echo: optional(v.boolean("must be true or false")), ...SAMPLING },
     translate: ({ echo, prompt }) => (echo === true && typeof prompt === "string" ? echoPrompt(prompt) : undefined),
   },
   {
@@ -50,7 +50,7 @@ const INFERENCE: readonly Inference[] = [
     enginePath: "/v1/responses",
     kind: "text",
     summary: "OpenAI's Responses API; below `/api`, its stream has the three kinds of events that Lemonade's clients know",
-    fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream },
+    fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream, ...RESPONSES },
     detour: (fields) => ({ path: "/v1/chat/completions", body: encode(chatRequestOf(fields)), translation: responsesThroughChat() }),
     translate: (_fields, { model, request }) => (new URL(request.url).pathname.startsWith("/api/") ? simpleResponses(model) : undefined),
   },
@@ -59,7 +59,7 @@ const INFERENCE: readonly Inference[] = [
     enginePath: "/v1/embeddings",
     kind: "embedding",
     summary: "Turn texts into vectors",
-    fields: { input: v.union([v.string(), v.array(v.unknown())], "must be a text, tokens, or an array of these") },
+    fields: { input: Prompt },
   },
   {
     paths: [...below("reranking"), ...below("rerank"), ...below("reranker"), "/rerank", "/reranking"],
@@ -114,6 +114,7 @@ function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint 
         generations: options.generations,
         caller: callerOf(call),
         translation: translate?.(body, { model, request }),
+        mendsRefusals: true,
         detour: detour && (() => detour(changed ?? body)),
       });
     },

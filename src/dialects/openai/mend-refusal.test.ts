@@ -1,0 +1,15 @@
+import { expect, test } from "bun:test";
+import { mendRefusal } from "./mend-refusal.ts";
+
+const body = (message: string) => JSON.stringify({ error: { code: 500, message, type: "server_error" } });
+
+test("what an engine's parser threw is the mistake of the client", () => {
+  const message = "Failed to parse tools: [json.exception.type_error.302] type must be string, but is null";
+  expect(JSON.parse(mendRefusal(body(message)) ?? "")).toEqual({ error: { code: 400, message, type: "invalid_request_error" } });
+});
+
+test("an engine's own failure stays one", () => {
+  expect(mendRefusal(body("Compute error."))).toBeUndefined();
+  expect(mendRefusal("<html>")).toBeUndefined();
+  expect(mendRefusal("[]")).toBeUndefined();
+});
