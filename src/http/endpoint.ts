@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { RouterError } from "../errors.ts";
+import { RouterError, type ErrorCode } from "../errors.ts";
 import type { Connection } from "./listen.ts";
 import { readBody, type Body } from "./read-body.ts";
 import type { Identity } from "./security/index.ts";
@@ -48,6 +48,8 @@ export interface EndpointSpec<B, Q> {
   /** Fields of a multipart form, which the handler reads itself as it comes: it may be larger than our memory. */
   readonly form?: v.GenericSchema | undefined;
   readonly answers: Readonly<Record<number, Answer>>;
+  /** Codes of errors beside those that every endpoint of this scope and with such input may answer. */
+  readonly errors?: readonly ErrorCode[] | undefined;
   /** How the dialect of these paths tells an error; by default in the form that OpenAI's and Lemonade's clients read. */
   readonly renderError?: ErrorRenderer | undefined;
   readonly handle: (call: Call<B, Q>) => Response | Promise<Response>;

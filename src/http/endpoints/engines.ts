@@ -64,7 +64,8 @@ export function engineEndpoints(engines: Engines): Endpoint[] {
       tag: "Engines",
       summary: "Install an engine; with `stream` the progress as events. A caller who leaves ends the installation",
       body: InstallFields,
-      answers: { 200: { description: "It is installed", schema: Installed } },
+      answers: { 200: { description: "It is installed", schema: Installed, hasEvents: true } },
+      errors: ["INSTALL_FAILED", "BACKEND_NOT_INSTALLED", "BACKEND_IN_USE", "OFFLINE", "DISK_FULL", "CHECKSUM_MISMATCH", "SHUTTING_DOWN"],
       async handle({ body, signal }) {
         if (body.stream) return installStream(engines, body, signal);
         return json(renderInstalled(await installAs(engines, body, { signal })));
@@ -78,6 +79,7 @@ export function engineEndpoints(engines: Engines): Endpoint[] {
       summary: "Remove an engine of which nothing runs",
       body: v.looseObject(Named),
       answers: { 200: { description: "It is removed", schema: Success } },
+      errors: ["BACKEND_NOT_INSTALLED", "BACKEND_IN_USE"],
       async handle({ body, signal }) {
         const name = formatEngineName(await engines.uninstall(parseEngineName(formatName(body)), signal));
         return json({ status: "success", message: `Uninstalled ${name}`, name });

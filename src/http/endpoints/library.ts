@@ -47,7 +47,7 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       summary:
         "Download a model, and register it when its name is new; with `stream` the progress as events; with `subscribe: false` at once",
       body: PullFields,
-      answers: { 200: { description: "It is here", schema: Success } },
+      answers: { 200: { description: "It is here", schema: Success, hasEvents: true } },
       handle: async ({ body, signal }) => await pull(router, body, signal),
     }),
     endpoint({

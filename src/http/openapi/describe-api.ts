@@ -90,11 +90,14 @@ function describeAnswers(answers: Readonly<Record<number, Answer>>): Record<stri
 function describeAnswer({ description, schema, contentType, hasEvents = false }: Answer): ResponseObject {
   const content: Content = {
     ...(schema === undefined ? {} : { "application/json": { schema: jsonSchema(schema, "output") } }),
-    ...(contentType === undefined ? {} : { [contentType]: { schema: { type: "string" } } }),
-    ...(hasEvents ? { "text/event-stream": { schema: { type: "string" } } } : {}),
+    ...(contentType === undefined ? {} : { [contentType]: contentType === EVENTS ? {} : { schema: { type: "string" } } }),
+    ...(hasEvents ? { [EVENTS]: {} } : {}),
   };
   return Object.keys(content).length === 0 ? { description } : { description, content };
 }
+
+/** A schema would describe one event, which OpenAPI 3.1 cannot say. */
+const EVENTS = "text/event-stream";
 
 function describeErrors(endpoint: Endpoint): Record<string, ResponseObject> {
   const relays = endpoint.scope === "infer" && endpoint.method === "POST";

@@ -1,3 +1,4 @@
+import type * as v from "valibot";
 import { renderError } from "../../dialects/index.ts";
 import { RouterError, type ErrorCode } from "../../errors.ts";
 import type { Endpoint } from "../endpoint.ts";
@@ -46,28 +47,29 @@ const USING_THE_HUB: readonly ErrorCode[] = [
 ];
 
 /** The codes that an endpoint may answer with, by what it takes and what its scope lets it touch. */
-function errorCodesOf({ method, paths, scope, query, body, form }: Endpoint): ErrorCode[] {
+function errorCodesOf({ method, paths, scope, query, body, form, errors = [] }: Endpoint): ErrorCode[] {
   const takesBody = body !== undefined || form !== undefined;
-  const codes = new Set<ErrorCode>(ALWAYS);
+  const codes = new Set<ErrorCode>([...ALWAYS, ...errors]);
   const add = (more: readonly ErrorCode[]) => more.forEach((code) => codes.add(code));
   if (scope !== "public") add(WITH_KEY);
   if (query !== undefined) add(WITH_INPUT);
   if (takesBody) add(WITH_BODY);
-  if (paths[0]?.includes("/:") === true) add(NAMING_A_MODEL);
+  if (paths[0]?.includes("/:") === true || namesModel(query) || namesModel(body)) add(NAMING_A_MODEL);
   if (scope === "infer" && method !== "GET") {
     // A model that is asked for may be fetched first, where the caller may do so.
-    add(NAMING_A_MODEL);
     add(USING_AN_ENGINE);
     add(USING_THE_HUB);
   }
   if (scope === "manage") {
     add(USING_THE_HUB);
-    if (takesBody) {
-      add(NAMING_A_MODEL);
-      add(USING_AN_ENGINE);
-    }
+    if (takesBody) add(USING_AN_ENGINE);
   }
   return [...codes];
+}
+
+function namesModel(schema: v.GenericSchema | undefined): boolean {
+  const { entries = {} } = (schema ?? {}) as { entries?: v.ObjectEntries };
+  return ["model", "model_name", "checkpoint"].some((name) => name in entries);
 }
 
 /** Codes by the status that the endpoint's dialect sends them with, lowest first. */
