@@ -39,7 +39,7 @@ export function haltEndpoints(router: Router, generations: Generations): Endpoin
     paths: below("halt"),
     scope: "infer",
     tag: "Inference",
-    summary: "End one's own running generations, or with `model` (scope manage) all of that model",
+    summary: "End one's own running generations, or with `model` (the scope manage too) all of that model",
     answers: { 200: { description: "They are ended: their streams finish with an error event", schema: Halted } },
   } as const satisfies Partial<EndpointSpec<undefined, undefined>>;
   return [
