@@ -28,13 +28,31 @@ async function smokeTest(): Promise<void> {
     await symlink(join(engines, "embedded"), join(env.LEMONADE_BIN_DIR, "embedded"));
     await expectOutput([executable, "--version"], /^\d+\.\d+\.\d+$/, { cwd: cacheDir, env });
     await expectOutput([executable, "run", "tiny", "--prompt", "Hello", "--port", "0"], /^Hello! I am tiny/, { cwd: cacheDir, env });
+    await expectPage(cacheDir);
     await expectOutput([executable, "stop"], /stopped successfully/, { cwd: cacheDir, env });
     const program = `import { buildTinyModel, ERRORS, TINY_SENTENCE } from ${JSON.stringify(join(root, "dist", "lib", "index.js"))};
       console.log(process.version, buildTinyModel().length, ERRORS.MODEL_NOT_FOUND.status, TINY_SENTENCE);`;
-    await expectOutput([await findNode(), "--input-type=module", "--eval", program], /^v(2[2-9]|[3-9]\d)\.\S+ \d+ 404 Hello/, { cwd: root, env });
+    await expectOutput([await findNode(), "--input-type=module", "--eval", program], /^v(2[2-9]|[3-9]\d)\.\S+ \d+ 404 Hello/, {
+      cwd: root,
+      env,
+    });
   } finally {
     await rm(cacheDir, { recursive: true, force: true });
   }
+}
+
+/** The web page is inside the executable, too. */
+async function expectPage(cacheDir: string): Promise<void> {
+  const { port } = (await Bun.file(join(cacheDir, "run", "server.json")).json()) as { port: number };
+  for (const [path, content] of [
+    ["/", "<h1>Lemonade</h1>"],
+    ["/static/page.js", "chat/completions"],
+    ["/static/style.css", "body {"],
+  ] as const) {
+    const answer = await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+    if (!answer.includes(content)) throw new Error(`${path} of the server is ${JSON.stringify(answer.slice(0, 500))}`);
+  }
+  console.log("ok: the web page");
 }
 
 async function run(words: readonly string[]): Promise<void> {
@@ -42,7 +60,11 @@ async function run(words: readonly string[]): Promise<void> {
   if (exitCode !== 0) throw new Error(`${words.join(" ")} ended with exit code ${exitCode}`);
 }
 
-async function expectOutput(words: readonly string[], pattern: RegExp, options: { cwd: string; env: Record<string, string | undefined> }): Promise<void> {
+async function expectOutput(
+  words: readonly string[],
+  pattern: RegExp,
+  options: { cwd: string; env: Record<string, string | undefined> },
+): Promise<void> {
   const child = Bun.spawn([...words], { ...options, stdio: ["ignore", "pipe", "inherit"] });
   const output = (await new Response(child.stdout).text()).trim();
   if ((await child.exited) !== 0 || !pattern.test(output)) throw new Error(`${words.slice(0, 3).join(" ")} said ${JSON.stringify(output)}`);
