@@ -9,7 +9,7 @@ export {
   uninstallEmbeddedEngine,
 } from "./embedded/index.ts";
 export { checkNpuDriver, createFlmBackend, FLM_POLICY, FlmProgram, installFlm } from "./flm/index.ts";
-export { describeProgress, type DownloadFile, type InstallProgress, type InstallProgressListener } from "./install/index.ts";
+export { describeProgress, offlineError, type DownloadFile, type InstallProgress, type InstallProgressListener } from "./install/index.ts";
 export { createLlamaCppBackend } from "./llamacpp/index.ts";
 export {
   buildLlamaCppFromSource,

@@ -11,6 +11,7 @@ import {
   installFlm,
   installLlamaCppRelease,
   listInstalledLlamaCpp,
+  offlineError,
   readReleaseTable,
   reportVariants,
   uninstallEmbeddedEngine,
@@ -260,9 +261,7 @@ export class Engines implements AsyncDisposable {
 
   #requireOnline(name: EngineName): void {
     if (!this.#options.settings.isOffline) return;
-    throw new RouterError("OFFLINE", `${formatEngineName(name)} is not installed, and offline mode forbids fetching it`, {
-      hint: "Unset LEMONADE_OFFLINE (or HF_HUB_OFFLINE) to allow it.",
-    });
+    throw offlineError(formatEngineName(name));
   }
 
   /** Where files come from and how they are fetched. */

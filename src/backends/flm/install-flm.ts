@@ -6,6 +6,7 @@ import {
   acquireFileLock,
   InstallFailedError,
   makeExecutable,
+  offlineError,
   ReleaseHost,
   runCommand,
   type DownloadFile,
@@ -72,7 +73,7 @@ export async function installFlm(options: InstallFlmOptions): Promise<InstalledF
   if (here !== undefined && !force && compareVersions(here.version, wanted) >= 0) return { ...here, wasInstalledAlready: true };
   if (isOffline) {
     if (here !== undefined) return { ...here, wasInstalledAlready: true };
-    throw new InstallFailedError("FastFlowLM is not installed, and offline mode forbids fetching it");
+    throw offlineError("FastFlowLM");
   }
   await downloadAndRun(options, { wanted, isUpgrade: here !== undefined });
   return { ...(await verify(options, wanted)), wasInstalledAlready: false };

@@ -10,3 +10,10 @@ export class InstallFailedError extends RouterError {
     this.logTail = logTail;
   }
 }
+
+/** What is not here cannot be fetched either. */
+export function offlineError(what: string): RouterError {
+  return new RouterError("OFFLINE", `${what} is not installed, and offline mode forbids fetching it`, {
+    hint: "Unset LEMONADE_OFFLINE (or HF_HUB_OFFLINE) to allow it.",
+  });
+}

@@ -9,6 +9,7 @@ import {
   extractArchive,
   InstallFailedError,
   makeExecutable,
+  offlineError,
   previousFolder,
   readBuildMarkers,
   recoverInterruptedReplacement,
@@ -67,7 +68,7 @@ export interface InstalledRelease {
 /**
  * Installs a published build, or does nothing when its tag is installed. The new build must start before it takes the place of the old
  * one, and again in that place; else the old one is back. Two callers, also in different processes, install once.
- * @throws `BACKEND_NOT_INSTALLED` when nothing is published for this machine, `INSTALL_FAILED` for everything that goes wrong.
+ * @throws `BACKEND_NOT_INSTALLED` when nothing is published for this machine, `OFFLINE`, `INSTALL_FAILED` for everything else.
  */
 export async function installLlamaCppRelease(options: InstallReleaseOptions): Promise<InstalledRelease> {
   const { variant, binDir, onProgress, signal, ownExecutable, force = false } = options;
@@ -86,7 +87,7 @@ export async function installLlamaCppRelease(options: InstallReleaseOptions): Pr
   const isCurrent = installed !== undefined && markers?.version === release.tag && markers.backend === variant;
   if (isCurrent && !force) return { variant, tag: release.tag, executable: installed, wasInstalledAlready: true, warnings: [] };
   if (options.isOffline === true) {
-    throw new InstallFailedError(`llama.cpp ${release.tag} (${variant}) is not installed, and offline mode forbids fetching it`);
+    throw offlineError(`llama.cpp ${release.tag} (${variant})`);
   }
   const installation = new Installation(options, release, destination);
   return await installation.run();
