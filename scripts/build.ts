@@ -11,7 +11,8 @@ const root = join(import.meta.dir, "..");
 const executable = join(root, "dist", process.platform === "win32" ? "lemonade.exe" : "lemonade");
 
 await rm(join(root, "dist"), { recursive: true, force: true });
-await run([process.execPath, "build", "--compile", "--minify", "--sourcemap", "src/cli/main.ts", `--outfile=${executable}`]);
+// Bytecode: the program starts in half the time, for some megabytes more on disk.
+await run([process.execPath, "build", "--compile", "--bytecode", "--minify", "src/cli/main.ts", `--outfile=${executable}`]);
 await chmod(executable, 0o755);
 await run([join(root, "node_modules", ".bin", "tsc"), "-p", "tsconfig.build.json"]);
 console.log(`built ${executable} (${Math.round(Bun.file(executable).size / 1e6)} MB) and dist/lib`);

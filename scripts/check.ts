@@ -74,10 +74,15 @@ async function runTests(): Promise<Totals> {
   const directory = await mkdtemp(join(tmpdir(), "lemonade-check-"));
   const report = join(directory, "report.xml");
   try {
-    const binDir = process.env["LEMONADE_BIN_DIR"] ?? join(process.env["LEMONADE_CACHE_DIR"] ?? join(homedir(), ".cache", "lemonade"), "bin");
+    const binDir =
+      process.env["LEMONADE_BIN_DIR"] ?? join(process.env["LEMONADE_CACHE_DIR"] ?? join(homedir(), ".cache", "lemonade"), "bin");
     const words = [process.execPath, "--config=bunfig.toml", "test", "--timeout=60000", "--reporter=junit", `--reporter-outfile=${report}`];
     const exitCode = await execute([...words, "./src", "./test"], { LEMONADE_BIN_DIR: binDir });
-    const totals = readTotals(await Bun.file(report).text().catch(() => ""));
+    const totals = readTotals(
+      await Bun.file(report)
+        .text()
+        .catch(() => ""),
+    );
     // A crash of the runner leaves no failed test behind, but it is one.
     return exitCode !== 0 && totals.failed === 0 ? { ...totals, failed: 1 } : totals;
   } finally {
