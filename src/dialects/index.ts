@@ -1,5 +1,5 @@
 export { renderError, renderErrorEvent, type ErrorBody } from "./openai/errors.ts";
-export { completeEventsLength } from "./sse.ts";
+export { completeEventsLength, completeLastEvent } from "./sse.ts";
 export { SseDecoder, type ServerSentEvent } from "./sse-decoder.ts";
 export { readTimings, type AnswerTimings } from "./openai/timings.ts";
 export { echoPrompt } from "./openai/echo.ts";

@@ -13,3 +13,26 @@ export function completeEventsLength(bytes: Uint8Array): number {
   }
   return 0;
 }
+
+/**
+ * What is left of a stream that has ended without the blank line after its last event: that event made whole, or undefined when it was torn.
+ * Events of model servers carry JSON, or `[DONE]`.
+ */
+export function completeLastEvent(rest: Uint8Array): string | undefined {
+  const text = new TextDecoder().decode(rest).trimEnd();
+  const lines = text.split(/\r?\n/);
+  const data = lines.filter((line) => line.startsWith("data:")).map((line) => line.slice("data:".length));
+  // A comment has nothing that a reader would miss.
+  if (data.length === 0 && lines.every((line) => line.startsWith(":"))) return `${text}\n\n`;
+  const value = data.join("\n").trim();
+  return value === "[DONE]" || isJson(value) ? `${text}\n\n` : undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,4 +1,4 @@
-import { completeEventsLength } from "../dialects/index.ts";
+import { completeEventsLength, completeLastEvent } from "../dialects/index.ts";
 
 export interface RelayBodyOptions {
   /** Called once: the stream is over, failed or its reader has left. Gets the last bytes that were passed on. */
@@ -20,7 +20,7 @@ const MAX_HELD_BYTES = 4 * 2 ** 20;
 
 /**
  * Relays server-sent events as bytes, one read per read of the client, so that a slow reader slows the engine down. Only whole events
- * leave: when the upstream dies in the middle of one, the reader gets the dialect's error event instead of a torn line.
+ * leave: when the upstream dies or ends in the middle of one, the reader gets the dialect's error event instead of a torn line.
  */
 export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBodyOptions): ReadableStream<Uint8Array> {
   const reader = upstream.getReader();
@@ -34,7 +34,10 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
           for (;;) {
             const { done, value } = await reader.read();
             if (done) {
-              if (held !== undefined) controller.enqueue(held);
+              const last = held === undefined ? "" : completeLastEvent(held);
+              if (last === undefined) throw new Error("it ended in the middle of an event");
+              const mapped = last === "" ? "" : (options.mapEvents?.(last) ?? last);
+              if (mapped !== "") controller.enqueue(new TextEncoder().encode(mapped));
               options.onEnd(tail);
               controller.close();
               return;
@@ -54,6 +57,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
         } catch (error) {
           options.onEnd(tail);
           if (!options.holdsEvents) throw error;
+          void reader.cancel(error).catch(() => {}); // It may be over; or it goes on, but cannot be translated.
           controller.enqueue(new TextEncoder().encode(await options.errorEvent(error)));
           controller.close();
         }
