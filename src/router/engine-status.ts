@@ -1,13 +1,5 @@
-import {
-  EMBEDDED_ENGINE_PINS,
-  embeddedEngineFolder,
-  findEmbeddedEngine,
-  FLM_POLICY,
-  listInstalledLlamaCpp,
-  readReleaseTable,
-  reportVariants,
-  type FlmProgram,
-} from "../backends/index.ts";
+import { EMBEDDED_ENGINE_PINS, embeddedEngineFolder, findEmbeddedEngine, FLM_POLICY, type FlmProgram } from "../backends/index.ts";
+import { listInstalledLlamaCpp, readReleaseTable, reportVariants } from "../backends/installers/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { SystemFacts } from "../platform/system-info/index.ts";
 import type { EngineName } from "./engine-name.ts";

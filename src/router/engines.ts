@@ -1,34 +1,10 @@
-import { join } from "node:path";
-import {
-  buildLlamaCppFromSource,
-  checkNpuDriver,
-  childEnvironment,
-  chooseDefaultVariant,
-  describeProgress,
-  embeddedEngineFolder,
-  findEmbeddedEngine,
-  installEmbeddedEngine,
-  installFlm,
-  installLlamaCppRelease,
-  listInstalledLlamaCpp,
-  offlineError,
-  readReleaseTable,
-  reportVariants,
-  uninstallEmbeddedEngine,
-  uninstallLlamaCpp,
-  type DownloadFile,
-  type FlmProgram,
-  type InstallProgressListener,
-  type ReleaseVariant,
-  type WrappedServer,
-} from "../backends/index.ts";
+import type { FlmProgram, InstallProgressListener, ReleaseVariant, WrappedServer } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
-import { RouterError } from "../errors.ts";
 import type { RecipePlatform } from "../model/index.ts";
 import type { Log } from "../platform/index.ts";
-import type { SystemFacts, SystemInfo } from "../platform/system-info/index.ts";
-import { formatEngineName, type EngineName, type EngineQuery } from "./engine-name.ts";
-import { describeEngines, type EngineStatus } from "./engine-status.ts";
+import type { EngineName, EngineQuery } from "./engine-name.ts";
+import type { EngineStatus } from "./engine-status.ts";
+import type { MachineEngines } from "./machine-engines.ts";
 
 /** An engine in use. */
 export interface RunningEngine {
@@ -66,231 +42,57 @@ export interface InstalledEngine {
 }
 
 /** The engines of this machine: which there are, which could be, and how they come and go. */
-export class Engines implements AsyncDisposable {
-  readonly #options: EnginesOptions;
-  #info: Promise<SystemInfo> | undefined;
-
-  constructor(options: EnginesOptions) {
-    this.#options = options;
-  }
-
-  async list(signal?: AbortSignal): Promise<readonly EngineStatus[]> {
-    const { settings, flm } = this.#options;
-    return await describeEngines({ settings, flm, facts: await this.#completeFacts(signal) });
-  }
-
+export interface Engines extends AsyncDisposable {
+  list(signal?: AbortSignal): Promise<readonly EngineStatus[]>;
   /**
    * Installs an engine, or does nothing when it is here in the version asked for.
-   * @throws {@link RouterError} `BACKEND_NOT_INSTALLED` where it does not exist for this machine, `INSTALL_FAILED`, `INVALID_REQUEST`.
+   * @throws {@link RouterError} `BACKEND_NOT_INSTALLED` where it does not exist for this machine, `INSTALL_FAILED`, `OFFLINE`, `INVALID_REQUEST`.
    */
-  async install(query: EngineQuery, options: InstallOptions): Promise<InstalledEngine> {
-    const name = await this.#nameOf(query, options.signal);
-    if (options.version !== undefined && !/^[\w.-]+$/.test(options.version)) {
-      throw new RouterError("INVALID_REQUEST", `${JSON.stringify(options.version)} is no version`);
-    }
-    if (name.backend === "flm") return await this.#installFlm(options);
-    if (name.variant !== undefined && name.variant !== "from-source") return await this.#installRelease(name.variant, options);
-    if (options.version !== undefined) {
-      throw new RouterError("INVALID_REQUEST", `${formatEngineName(name)} comes in one version, so none can be chosen`);
-    }
-    return name.backend === "embedded" ? await this.#installEmbedded(options) : await this.#buildFromSource(options);
-  }
-
+  install(query: EngineQuery, options: InstallOptions): Promise<InstalledEngine>;
   /**
    * Removes an engine of which nothing runs.
    * @throws {@link RouterError} `BACKEND_IN_USE`, `BACKEND_NOT_INSTALLED`, `INVALID_REQUEST`.
    */
-  async uninstall(query: EngineQuery, signal: AbortSignal): Promise<EngineName> {
-    const { binDir } = this.#options.settings;
-    const name = await this.#installedName(query);
-    if (name.backend === "flm") {
-      throw new RouterError("INVALID_REQUEST", "FastFlowLM has an uninstaller of its own", {
-        hint: "Remove it among the apps of Windows.",
-      });
-    }
-    this.#requireIdle(name);
-    const wasHere =
-      name.backend === "embedded"
-        ? await uninstallEmbeddedEngine(embeddedEngineFolder(binDir), signal)
-        : await uninstallLlamaCpp(binDir, name.variant, signal);
-    if (!wasHere) throw new RouterError("BACKEND_NOT_INSTALLED", `${formatEngineName(name)} is not installed`);
-    return name;
-  }
-
+  uninstall(query: EngineQuery, signal: AbortSignal): Promise<EngineName>;
   /** Before a model starts: the pinned build of a variant is brought, unless the user chose another one. Progress goes to the log. */
-  async ensureLlamaCpp(variant: ReleaseVariant, signal: AbortSignal): Promise<void> {
-    const { settings, log } = this.#options;
-    const here = (await listInstalledLlamaCpp(settings.binDir)).find((build) => build.variant === variant);
-    if (here?.isKept === true) return;
-    const report = reportVariants(await this.#completeFacts(signal), readReleaseTable()).find((one) => one.variant === variant);
-    if (here !== undefined && (here.tag === report?.release?.tag || settings.isOffline)) return;
-    const { version, warnings } = await this.#installRelease(variant, { signal, onProgress: logProgress(log, `llamacpp:${variant}`) });
-    log.info("install", `llamacpp:${variant} ${version} is installed`);
-    for (const warning of warnings) log.warning("install", warning);
-  }
-
+  ensureLlamaCpp(variant: ReleaseVariant, signal: AbortSignal): Promise<void>;
   /** The same for FastFlowLM, with its driver. */
-  async ensureFlm(signal: AbortSignal): Promise<void> {
-    checkNpuDriver((await this.#completeFacts(signal)).npu?.driverVersion);
-    await this.#installFlm({ signal, onProgress: logProgress(this.#options.log, "flm") });
-  }
-
+  ensureFlm(signal: AbortSignal): Promise<void>;
   /** Published variants that make use of this machine, as far as is known at once. */
-  async usableVariants(): Promise<readonly string[]> {
-    const facts = await (await this.#systemInfo()).current();
-    return reportVariants(facts, readReleaseTable()).flatMap(({ variant, isUsable }) => (isUsable ? [variant] : []));
-  }
-
-  /** What decides which models this machine runs. */
-  async platform(): Promise<RecipePlatform> {
-    const { settings, flm } = this.#options;
-    const platform = { os: process.platform, isFilterOff: settings.isModelFilterOff };
-    if (settings.isNpuAssumed) return { ...platform, hasNpu: true };
-    // Elsewhere nothing installs the program, so without it no question to the hardware is worth its time.
-    if (process.platform !== "win32" && (await flm.find()) === undefined) return { ...platform, hasNpu: false };
-    return { ...platform, hasNpu: (await this.#completeFacts(undefined)).npu !== undefined };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#info)?.[Symbol.asyncDispose]();
-  }
-
-  async #systemInfo(): Promise<SystemInfo> {
-    const { env, settings } = this.#options;
-    this.#info ??= import("../platform/system-info/index.ts").then(
-      ({ SystemInfo: Info }) => new Info({ env, cacheFile: settings.isCi ? undefined : join(settings.cacheDir, "hardware_facts.json") }),
-    );
-    return await this.#info;
-  }
-
-  async #completeFacts(signal: AbortSignal | undefined): Promise<SystemFacts> {
-    return await (await this.#systemInfo()).complete({ signal });
-  }
-
-  async #nameOf(query: EngineQuery, signal: AbortSignal): Promise<EngineName> {
-    if (query.backend !== "llamacpp") return query;
-    if (query.variant !== undefined) return { backend: query.backend, variant: query.variant };
-    const { variant } = chooseDefaultVariant(await this.#completeFacts(signal), readReleaseTable());
-    return { backend: "llamacpp", variant };
-  }
-
-  async #installedName(query: EngineQuery): Promise<EngineName> {
-    if (query.backend !== "llamacpp") return query;
-    if (query.variant !== undefined) return { backend: query.backend, variant: query.variant };
-    const names = (await listInstalledLlamaCpp(this.#options.settings.binDir)).map(({ variant }) => variant);
-    const [only, ...others] = names;
-    if (only === undefined) throw new RouterError("BACKEND_NOT_INSTALLED", "No build of llamacpp is installed");
-    if (others.length === 0) return { backend: "llamacpp", variant: only as ReleaseVariant }; // A folder that an installation made.
-    const hint = `Say which: ${names.map((name) => `llamacpp:${name}`).join(", ")}.`;
-    throw new RouterError("INVALID_REQUEST", "Several builds of llamacpp are installed", { hint });
-  }
-
-  #requireIdle(name: EngineName): void {
-    const folder = name.variant === undefined ? undefined : join(this.#options.settings.binDir, "llamacpp", name.variant);
-    const runs = this.#options.running().find(({ server: { backend, commandLine } }) => {
-      if (backend !== name.backend) return false;
-      return folder === undefined || commandLine[0]?.startsWith(join(folder, "/")) === true;
-    });
-    if (runs === undefined) return;
-    throw new RouterError("BACKEND_IN_USE", `${formatEngineName(name)} cannot be removed: it runs ${runs.model}`, {
-      hint: "Unload the model first.",
-    });
-  }
-
-  async #installRelease(variant: ReleaseVariant, options: InstallOptions): Promise<InstalledEngine> {
-    const { settings, env } = this.#options;
-    const { tag, executable, wasInstalledAlready, warnings } = await installLlamaCppRelease({
-      ...this.#source(options),
-      variant,
-      binDir: settings.binDir,
-      facts: await this.#completeFacts(options.signal),
-      env: childEnvironment(env),
-      ownExecutable: settings.ownLlamaCpp[variant],
-      tag: options.version,
-    });
-    return { name: { backend: "llamacpp", variant }, version: tag ?? "your own", path: executable, wasInstalledAlready, warnings };
-  }
-
-  async #installFlm(options: InstallOptions): Promise<InstalledEngine> {
-    const { flm, env } = this.#options;
-    const { npu } = await this.#completeFacts(options.signal);
-    const { version, executable, wasInstalledAlready } = await installFlm({
-      ...this.#source(options),
-      program: flm,
-      env: childEnvironment(env),
-      driverVersion: npu?.driverVersion,
-      tag: options.version,
-    });
-    return { name: { backend: "flm" }, version, path: executable, wasInstalledAlready, warnings: [] };
-  }
-
-  async #installEmbedded({ force = false, signal, onProgress }: InstallOptions): Promise<InstalledEngine> {
-    const { env } = this.#options;
-    const directory = embeddedEngineFolder(this.#options.settings.binDir);
-    const name: EngineName = { backend: "embedded" };
-    const here = await findEmbeddedEngine(directory);
-    if (here !== undefined && !force) return { name, version: here.version, path: here.folder, wasInstalledAlready: true, warnings: [] };
-    this.#requireOnline(name);
-    if (here !== undefined) {
-      this.#requireIdle(name);
-      await uninstallEmbeddedEngine(directory, signal);
-    }
-    const { folder, version } = await installEmbeddedEngine({ directory, env, signal, onProgress });
-    return { name, version, path: folder, wasInstalledAlready: false, warnings: [] };
-  }
-
-  /** The source comes with the embedded engine, which is installed first when it is missing. */
-  async #buildFromSource({ force, signal, onProgress }: InstallOptions): Promise<InstalledEngine> {
-    const { settings, env } = this.#options;
-    const name: EngineName = { backend: "llamacpp", variant: "from-source" };
-    const directory = embeddedEngineFolder(settings.binDir);
-    const found = await findEmbeddedEngine(directory);
-    if (found === undefined) this.#requireOnline({ backend: "embedded" });
-    const { llamaSource } = found ?? (await installEmbeddedEngine({ directory, env, signal, onProgress }));
-    const { executable, version } = await buildLlamaCppFromSource({
-      ...llamaSource,
-      destination: join(settings.binDir, "llamacpp", "from-source"),
-      buildRoot: join(settings.cacheDir, "build"),
-      env: childEnvironment(env),
-      force,
-      signal,
-      onProgress,
-    });
-    return { name, version, path: executable, wasInstalledAlready: false, warnings: [] };
-  }
-
-  #requireOnline(name: EngineName): void {
-    if (!this.#options.settings.isOffline) return;
-    throw offlineError(formatEngineName(name));
-  }
-
-  /** Where files come from and how they are fetched. */
-  #source({ force, signal, onProgress }: InstallOptions) {
-    const { settings, env } = this.#options;
-    const downloadFile: DownloadFile = async (download) => {
-      const { downloadUrl } = await import("../hub/index.ts");
-      await downloadUrl(download, { env });
-    };
-    return {
-      downloadFile,
-      downloadsDir: join(settings.cacheDir, "engine-downloads"),
-      mirrorUrl: settings.releasesUrl,
-      githubToken: settings.githubToken,
-      isOffline: settings.isOffline,
-      force,
-      signal,
-      onProgress,
-    };
-  }
+  usableVariants(): Promise<readonly string[]>;
+  /** Whether an NPU answers. */
+  hasNpu(): Promise<boolean>;
 }
 
-/** A listener that logs a line for each stage and each tenth of it. */
-function logProgress(log: Log, name: string): InstallProgressListener {
-  let said = "";
-  return (progress) => {
-    const tenth = progress.fraction === undefined ? "" : String(Math.floor(progress.fraction * 10));
-    const step = `${progress.stage} ${tenth}`;
-    if (step !== said) log.info("install", `${name}: ${describeProgress(progress)}`);
-    said = step;
+/** Makes the engines' keeper. Its code is loaded when somebody asks for engines: a server listens and serves without. */
+export function createEngines(options: EnginesOptions): Engines {
+  let loading: Promise<MachineEngines> | undefined;
+  const load = async (): Promise<MachineEngines> => {
+    loading ??= import("./machine-engines.ts").then(({ MachineEngines: Machine }) => new Machine(options));
+    return await loading;
   };
+  return {
+    list: async (signal) => await (await load()).list(signal),
+    install: async (query, installOptions) => await (await load()).install(query, installOptions),
+    uninstall: async (query, signal) => await (await load()).uninstall(query, signal),
+    ensureLlamaCpp: async (variant, signal) => await (await load()).ensureLlamaCpp(variant, signal),
+    ensureFlm: async (signal) => await (await load()).ensureFlm(signal),
+    usableVariants: async () => await (await load()).usableVariants(),
+    hasNpu: async () => await (await load()).hasNpu(),
+    async [Symbol.asyncDispose]() {
+      await (await loading)?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What decides which models this machine runs. Asked before the first request is served, so nothing is loaded that need not be. */
+export async function recipePlatform(
+  engines: Engines,
+  { settings, flm }: Pick<EnginesOptions, "settings" | "flm">,
+): Promise<RecipePlatform> {
+  const platform = { os: process.platform, isFilterOff: settings.isModelFilterOff };
+  if (settings.isNpuAssumed) return { ...platform, hasNpu: true };
+  // On Windows we could install the program; elsewhere, without it, no question to the hardware is worth its time.
+  if (process.platform !== "win32" && (await flm.find()) === undefined) return { ...platform, hasNpu: false };
+  return { ...platform, hasNpu: await engines.hasNpu() };
 }

@@ -7,7 +7,7 @@ import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts
 import { ProcessRecords, type Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
-import { Engines, type RunningEngine } from "./engines.ts";
+import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
@@ -105,12 +105,12 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const flm = new FlmProgram({ env: context.env, records });
   const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
-  const engines = new Engines({ settings, log, env, flm, running });
+  const engines = createEngines({ settings, log, env, flm, running });
   const chooseBackend = createBackendChooser({ settings, context, engines, flm });
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
   const models = createCatalog({
     ...settings,
-    platform: async () => await engines.platform(),
+    platform: async () => await recipePlatform(engines, { settings, flm }),
     installedFlmTags: async () => await flm.installedTags(),
     warn: (message) => log.warning("catalog", message),
   });

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { embeddedEngineFolder, findEmbeddedEngine, listInstalledLlamaCpp, readReleaseTable, reportVariants } from "../backends/index.ts";
+import { embeddedEngineFolder, findEmbeddedEngine } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { SystemFacts, SystemInfo } from "../platform/system-info/index.ts";
 
@@ -81,6 +81,7 @@ export class SystemReporter implements AsyncDisposable {
 
   async #listEngines(asked: Promise<SystemFacts>): Promise<EngineReports> {
     const { binDir } = this.#settings;
+    const { listInstalledLlamaCpp, readReleaseTable, reportVariants } = await import("../backends/installers/index.ts");
     const [facts, installed, embedded, hasFlm] = await Promise.all([
       asked,
       listInstalledLlamaCpp(binDir),

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { FlmProgram, installFlm, type InstallFlmOptions } from "../../src/backends/flm/index.ts";
+import { FlmProgram } from "../../src/backends/flm/index.ts";
+import { installFlm, type InstallFlmOptions } from "../../src/backends/installers/index.ts";
 import { downloadUrl } from "../../src/hub/index.ts";
 import { rejection } from "../fixtures/index.ts";
 import { ReleaseServer } from "../fixtures/releases/index.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
-import { describeProgress } from "../install/index.ts";
+import { describeProgress } from "../install/describe-progress.ts";
 import type { LaunchRequest, StartOptions } from "../wrapped-server.ts";
 import { findEmbeddedEngine, installEmbeddedEngine } from "./install-engine.ts";
 import { workerCommand } from "./worker-command.ts";

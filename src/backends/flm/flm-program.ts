@@ -1,6 +1,6 @@
 import { RouterError } from "../../errors.ts";
 import type { ProcessRecords } from "../../platform/index.ts";
-import { runCommand, type CommandResult } from "../install/index.ts";
+import { runCommand, type CommandResult } from "../install/run-command.ts";
 import { findFlm } from "./find-flm.ts";
 import { parseFlmVersion, parseInstalledTags } from "./flm-output.ts";
 import { FLM_POLICY } from "./flm-policy.ts";

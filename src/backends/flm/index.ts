@@ -1,13 +1,12 @@
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
-import { tieToParent } from "../install/index.ts";
+import { tieToParent } from "../install/tie-to-parent.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
 import { flmMissing, type FlmProgram } from "./flm-program.ts";
 
 export { checkNpuDriver } from "./check-driver.ts";
 export { FLM_POLICY } from "./flm-policy.ts";
 export { FlmProgram } from "./flm-program.ts";
-export { installFlm, type InstalledFlm, type InstallFlmOptions } from "./install-flm.ts";
 
 export interface FlmOptions {
   readonly context: BackendContext;

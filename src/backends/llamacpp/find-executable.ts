@@ -23,20 +23,27 @@ export interface FindOptions {
   readonly searchPath: string | undefined;
   /** The user's own executables by variant; each takes the place of an installed one while its file is there. */
   readonly own?: Readonly<Record<string, string>> | undefined;
-  /** Variants that can use this machine's hardware; of several installed ones these are taken first. Unknown: all. */
-  readonly usable?: readonly string[] | undefined;
+  /** Variants that can use this machine's hardware: asked when several are installed, of which these are taken first. */
+  readonly usableVariants?: (() => Promise<readonly string[]>) | undefined;
 }
 
 /** Where a `llama-server` is, looked up in this order: the named path, the install folder, PATH. */
 export async function findExecutable(options: FindOptions): Promise<LlamaCppExecutable | undefined> {
-  const { named, variant, binDir, searchPath = "", own = {}, usable } = options;
+  const { named, variant, binDir, searchPath = "", own = {}, usableVariants } = options;
   if (named !== undefined) return (await isExecutable(named)) ? { path: named, variant: "bin" } : undefined;
   if (variant !== "system") {
-    for (const candidate of variant === "auto" ? preferred(usable) : [variant]) {
+    const installed: LlamaCppExecutable[] = [];
+    for (const candidate of variant === "auto" ? PREFERENCE : [variant]) {
       const mine = own[candidate];
       const path = mine !== undefined && (await isExecutable(mine)) ? mine : await findInFolder(join(binDir, "llamacpp", candidate));
-      if (path !== undefined) return { path, variant: candidate };
+      if (path !== undefined) installed.push({ path, variant: candidate });
     }
+    if (installed.length > 1 && usableVariants !== undefined) {
+      // A build for a GPU that is not here would run on the CPU, worse than one that was made for it.
+      const usable = ["from-source", ...(await usableVariants())];
+      return installed.find((one) => usable.includes(one.variant)) ?? installed[0];
+    }
+    if (installed[0] !== undefined) return installed[0];
     if (variant !== "auto") return undefined;
   }
   for (const folder of searchPath.split(delimiter).filter(Boolean)) {
@@ -44,13 +51,6 @@ export async function findExecutable(options: FindOptions): Promise<LlamaCppExec
     if (await isExecutable(path)) return { path, variant: "system" };
   }
   return undefined;
-}
-
-/** A build for a GPU that is not here would run on the CPU, worse than one that was made for it. */
-function preferred(usable: readonly string[] | undefined): readonly string[] {
-  if (usable === undefined) return PREFERENCE;
-  const isUsable = (variant: string): boolean => variant === "from-source" || usable.includes(variant);
-  return [...PREFERENCE.filter(isUsable), ...PREFERENCE.filter((variant) => !isUsable(variant))];
 }
 
 /** Release archives put the program at the top, in `bin` or in `build/bin`, depending on their age. */

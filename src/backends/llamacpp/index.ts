@@ -41,7 +41,7 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
       binDir,
       searchPath: context.env["PATH"],
       own,
-      usable: variant === "auto" ? await options.usableVariants?.() : undefined,
+      usableVariants: options.usableVariants,
     });
   const prepare = createPreparation(options, find);
   const probe = async () => {
