@@ -133,6 +133,6 @@ function notInstalled({ executable, variant }: LlamaCppOptions): RouterError {
     });
   }
   return new RouterError("BACKEND_NOT_INSTALLED", `No llama-server (${variant}) is installed`, {
-    hint: "Build one with `lemonade install llamacpp --from-source`, or name one with --llamacpp-bin.",
+    hint: "Install one with `lemonade install llamacpp`, build one with `--from-source`, or name one with --llamacpp-bin.",
   });
 }
