@@ -31,6 +31,10 @@ async function smokeTest(): Promise<void> {
     await expectOutput([executable, "run", "tiny", "--prompt", "Hello", "--port", "0"], /^Hello! I am tiny/, { cwd: cacheDir, env });
     await expectPage(cacheDir);
     await expectOutput([executable, "stop"], /stopped successfully/, { cwd: cacheDir, env });
+    const clientProgram = `import { LemonadeClient, LemonadeApiError } from ${JSON.stringify(join(root, "dist", "lib", "client", "index.js"))};
+      const client = new LemonadeClient({ url: "http://127.0.0.1:9" });
+      await client.health().catch((error) => console.log(error instanceof LemonadeApiError, error.status));`;
+    await expectOutput([await findNode(), "--input-type=module", "--eval", clientProgram], /^true 0/, { cwd: root, env });
     const program = `import { buildTinyModel, ERRORS, TINY_SENTENCE } from ${JSON.stringify(join(root, "dist", "lib", "index.js"))};
       console.log(process.version, buildTinyModel().length, ERRORS.MODEL_NOT_FOUND.status, TINY_SENTENCE);`;
     await expectOutput([await findNode(), "--input-type=module", "--eval", program], /^v(2[2-9]|[3-9]\d)\.\S+ \d+ 404 Hello/, {
@@ -49,11 +53,14 @@ async function expectPage(cacheDir: string): Promise<void> {
     ["/", "<h1>Lemonade</h1>"],
     ["/static/page.js", "chat/completions"],
     ["/static/style.css", "body {"],
+    // Made by modules that are loaded when they are asked for.
+    ["/openapi.json", '"openapi":"3.1'],
+    ["/docs", "<h2>Inference</h2>"],
   ] as const) {
     const answer = await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
     if (!answer.includes(content)) throw new Error(`${path} of the server is ${JSON.stringify(answer.slice(0, 500))}`);
   }
-  console.log("ok: the web page");
+  console.log("ok: the web page and the description");
 }
 
 async function run(words: readonly string[]): Promise<void> {

@@ -35,8 +35,9 @@ export interface ModelDetails extends Model {
     readonly kv_cache: number;
     readonly compute: number;
     readonly total: number;
-    /** Memory of this machine, and whether the model fits into what is free now. */
+    /** Memory of this machine, what of it is free now, and whether the model fits into it when nothing else does. */
     readonly available: number;
+    readonly free: number;
     readonly fits: boolean;
   };
 }

@@ -39,8 +39,17 @@ export interface InstallOptions extends CallOptions {
 }
 
 /**
- * The management API of a lemonade server, typed. Answers of models come from the OpenAI client of your choice; `chat` is here for programs
- * that want no other. Every method rejects with {@link LemonadeApiError} when the server refuses.
+ * The management API of a lemonade server, typed; from `lemon.ts/client`, on any runtime with `fetch`. Answers of models come from the OpenAI
+ * client of your choice; `chat` is here for programs that want no other. It holds nothing that would have to be closed.
+ *
+ * Every method rejects with {@link LemonadeApiError} when the server refuses or does not answer, and with the signal's reason when it is
+ * aborted; aborting ends the request, and with it what the server did for nobody else.
+ * @example
+ * ```ts
+ * const client = new LemonadeClient({ url: "http://localhost:8000" });
+ * for await (const { bytes_done, bytes_total } of client.pull({ model_name: "Qwen3-0.6B-GGUF" })) console.log(bytes_done / bytes_total);
+ * await client.load("Qwen3-0.6B-GGUF");
+ * ```
  */
 export class LemonadeClient {
   readonly #url: string;
@@ -53,6 +62,7 @@ export class LemonadeClient {
     this.#fetch = send;
   }
 
+  /** Whether the server lives and which models are loaded, most recently used first. */
   async health(options?: CallOptions): Promise<Health> {
     return await this.#json<Health>("GET", "health", undefined, options);
   }
@@ -62,6 +72,7 @@ export class LemonadeClient {
     return (await this.#json<{ data: readonly Model[] }>("GET", `models${all ? "?show_all=true" : ""}`, undefined, options)).data;
   }
 
+  /** One model of the catalogue, here or not. Rejects with the code `model_not_found` when there is none of that name. */
   async model(model: string, options?: CallOptions): Promise<Model> {
     return await this.#json<Model>("GET", `models/${encodeURIComponent(model)}`, undefined, options);
   }
