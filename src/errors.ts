@@ -22,6 +22,7 @@ export const ERRORS = {
   QUEUE_FULL: { status: 429, retryable: true },
   QUEUE_TIMEOUT: { status: 503, retryable: true },
   MODEL_NOT_LOADED: { status: 400, retryable: false },
+  STREAM_NOT_FOUND: { status: 404, retryable: false },
   MODEL_LIMIT_REACHED: { status: 503, retryable: true },
   MODEL_NOT_DOWNLOADED: { status: 404, retryable: false },
   RECIPE_UNSUPPORTED: { status: 422, retryable: false },

@@ -3,12 +3,14 @@ import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings, SystemReporter } from "../router/index.ts";
+import { Conversations } from "./conversations.ts";
 import type { Endpoint, ErrorRenderer } from "./endpoint.ts";
 import { engineEndpoints } from "./endpoints/engines.ts";
 import { haltEndpoints } from "./endpoints/halt.ts";
 import { inferenceEndpoints } from "./endpoints/inference.ts";
 import { libraryEndpoints } from "./endpoints/library.ts";
 import { localModelEndpoints } from "./endpoints/local-models.ts";
+import { llamaCppRouterEndpoints } from "./endpoints/llamacpp-router/index.ts";
 import { logEndpoints } from "./endpoints/logs.ts";
 import { migrationEndpoints } from "./endpoints/migration.ts";
 import { modelEndpoints } from "./endpoints/models.ts";
@@ -51,8 +53,9 @@ export interface AppOptions extends KnownKeys {
 export function allEndpoints(options: AppOptions): Endpoint[] {
   const { router, version } = options;
   const generations = new Generations();
+  const relaying = { router, generations, conversations: new Conversations() };
   const endpoints: Endpoint[] = [
-    ...inferenceEndpoints(router, generations),
+    ...inferenceEndpoints(relaying),
     ...haltEndpoints(router, generations),
     ...modelEndpoints(router, { startedMs: Date.now() }),
     ...libraryEndpoints(router),
@@ -60,6 +63,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...residencyEndpoints(router, { version }),
     ...localModelEndpoints({ router, hubCacheDir: options.settings.hubCacheDir }),
     ...migrationEndpoints({ router, ...options.settings }),
+    ...llamaCppRouterEndpoints(relaying),
     ...statsEndpoints(router),
     ...systemInfoEndpoints(options.system),
     ...logEndpoints(options),

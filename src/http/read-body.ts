@@ -32,7 +32,8 @@ export async function readBody(request: Request): Promise<Body> {
   return { bytes, fields: value as Record<string, unknown> }; // Checked: an object that is no array.
 }
 
-async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+/** A body as it came. */
+export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > MAX_BYTES) throw tooLarge();
   if (length !== null || request.body === null) return new Uint8Array(await request.arrayBuffer());

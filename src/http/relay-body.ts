@@ -7,8 +7,8 @@ export interface RelayBodyOptions {
   readonly abort: (reason: unknown) => void;
   /** Whether the body is a stream of events; any other body is passed on as it comes and breaks off when the upstream fails. */
   readonly holdsEvents: boolean;
-  /** A reader that leaves changes nothing: the rest is read all the same. */
-  readonly outlivesReader?: boolean | undefined;
+  /** Given when a reader that leaves changes nothing: the rest is read to its end all the same. Aborted when the reader has left. */
+  readonly abandoned?: AbortSignal | undefined;
   /** Changes whole events; may leave some out. */
   readonly mapEvents?: ((text: string) => string) | undefined;
   /** The event that a reader gets when the upstream fails after the first byte. */
@@ -27,6 +27,14 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
   let held: Uint8Array | undefined;
   // The last two pieces: usage and timings come with the last events, which may be split over them.
   let tail: readonly Uint8Array[] = [];
+  let isOver = false;
+  const end = (): void => {
+    if (!isOver) options.onEnd(tail);
+    isOver = true;
+  };
+  const readOn = (): void => void drain(reader).then(end);
+  if (options.abandoned?.aborted === true) readOn();
+  else options.abandoned?.addEventListener("abort", readOn, { once: true });
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -38,7 +46,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
               if (last === undefined) throw new Error("it ended in the middle of an event");
               const mapped = last === "" ? "" : (options.mapEvents?.(last) ?? last);
               if (mapped !== "") controller.enqueue(new TextEncoder().encode(mapped));
-              options.onEnd(tail);
+              end();
               controller.close();
               return;
             }
@@ -55,7 +63,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
             return;
           }
         } catch (error) {
-          options.onEnd(tail);
+          end();
           if (!options.holdsEvents) throw error;
           void reader.cancel(error).catch(() => {}); // It may be over; or it goes on, but cannot be translated.
           controller.enqueue(new TextEncoder().encode(await options.errorEvent(error)));
@@ -63,11 +71,11 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
         }
       },
       async cancel(reason) {
-        if (options.outlivesReader === true) {
-          void drain(reader).then(() => options.onEnd(tail));
+        if (options.abandoned !== undefined) {
+          readOn();
           return;
         }
-        options.onEnd(tail);
+        end();
         options.abort(reason);
         await reader.cancel(reason).catch(() => {}); // Aborting has ended it already.
       },

@@ -25,8 +25,10 @@ export interface RelayRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
-  /** The answer is read to its end also when nobody takes it any more; `signal` is then not the client's. */
-  readonly outlivesClient?: boolean | undefined;
+  /** Given when the request outlives its client, whose signal this is: the answer is then read to its end all the same. */
+  readonly abandoned?: AbortSignal | undefined;
+  /** Called when the model is loaded and the engine is about to be asked. */
+  readonly onAcquired?: (() => void) | undefined;
   /** Where the request is entered while it runs, and who sent it. */
   readonly generations: Generations;
   readonly caller: string;
@@ -77,6 +79,7 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
     for (let attempt = 1; ; attempt++) {
       const lease = await router.acquire(model, { kind, mayDownload, autoload, isPassive, signal });
       generation.model = lease.entry.id;
+      request.onAcquired?.();
       try {
         return await relayOnce(router, lease, { ...request, generation });
       } catch (error) {
@@ -130,7 +133,7 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     onEnd: end,
     abort: generation.abort,
     holdsEvents: isEventStream,
-    outlivesReader: request.outlivesClient,
+    abandoned: request.abandoned,
     mapEvents: translation?.events,
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;

@@ -20,7 +20,7 @@ export const Success = v.looseObject({ status: v.literal("success"), message: v.
 
 /** The body of every error of ours. */
 export const ErrorAnswer = v.looseObject({
-  error: v.looseObject({ message: v.string(), type: v.string(), code: v.string() }),
+  error: v.looseObject({ message: v.string(), type: v.string(), code: v.union([v.string(), v.number()]) }),
   detail: v.string(),
   status: v.literal("error"),
   message: v.string(),

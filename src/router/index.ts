@@ -37,7 +37,7 @@ export type { LaunchDescription } from "./model-launcher.ts";
 export type { ModelRun } from "./model-run.ts";
 export type { ModelDetails } from "./model-details.ts";
 export type { DownloadStatus } from "../hub/index.ts";
-export { ModelLibrary } from "./model-library.ts";
+export { filesOf, ModelLibrary } from "./model-library.ts";
 export type { ModelStatus } from "./model-status.ts";
 export { SystemReporter, type EngineReports, type SystemReport } from "./system-report.ts";
 export type { GpuFacts } from "../platform/system-info/index.ts";

@@ -6,6 +6,7 @@ const MAX_QUEUED_EVENTS = 1000;
 /** Hands every event about models to whoever listens. */
 export class ModelEventFeed {
   readonly #readers = new Set<(event: ModelEvent) => void>();
+  readonly #closed = new AbortController();
 
   readonly emit = (event: ModelEvent): void => {
     for (const reader of this.#readers) reader(event);
@@ -15,8 +16,14 @@ export class ModelEventFeed {
     return this.#readers.size;
   }
 
-  /** Every event from this call on, until the signal aborts. */
-  follow(signal: AbortSignal): AsyncGenerator<ModelEvent> {
+  /** Every reader is at its end. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  /** Every event from this call on, until the signal aborts or the feed closes. */
+  follow(until: AbortSignal): AsyncGenerator<ModelEvent> {
+    const signal = AbortSignal.any([until, this.#closed.signal]);
     let queue: ModelEvent[] = [];
     let wake = Promise.withResolvers<void>();
     const reader = (event: ModelEvent) => {

@@ -83,6 +83,7 @@ export class ModelLauncher {
       ...(files.mmproj === undefined ? [] : [["mmproj", files.mmproj] as const]),
       ...(preset?.options ?? []),
     ]);
+    if (!entry.isDownloaded && preset?.launch.modelPath === undefined) return { options, commandLine: [] };
     try {
       const backend = await chooseBackend(entry);
       return { options, commandLine: (await backend.describeLaunch(this.#requestFor(entry, files, {}))) ?? [] };
@@ -111,6 +112,7 @@ export class ModelLauncher {
 
 const ANY_MODEL: Parameters<BackendChooser>[0] = { id: "any model", recipe: "llamacpp" };
 
-export function notDownloaded({ id }: ModelEntry): RouterError {
+export function notDownloaded({ id, source, checkpoint }: ModelEntry): RouterError {
+  if (source === "path") return new RouterError("MODEL_NOT_DOWNLOADED", `The file ${checkpoint} of ${id} is not there`);
   return new RouterError("MODEL_NOT_DOWNLOADED", `The files of ${id} are not on this disk`, { hint: `Fetch them: lemonade pull ${id}` });
 }

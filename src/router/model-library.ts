@@ -8,6 +8,8 @@ import {
   listVariants,
   parseHubCheckpoint,
   pathsOfVariant,
+  type FileProgress,
+  type ModelEvent,
   repoFolder,
   requireVariant,
   type ModelEntry,
@@ -31,6 +33,8 @@ export interface ModelLibraryOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where unfinished downloads are remembered. */
   readonly downloadsDir: string;
+  /** Told how downloads go. */
+  readonly onEvent: (event: ModelEvent) => void;
   /** FastFlowLM's own models. */
   readonly flm: OwnModels;
 }
@@ -52,6 +56,8 @@ export class ModelLibrary implements AsyncDisposable {
   /** Models to register once their download is done, by the id of its job. */
   #unregistered: Map<string, ModelEntry> | undefined;
   readonly #registering = new Map<string, Promise<void>>();
+  /** Downloads whose progress is being told. */
+  readonly #told = new Set<string>();
 
   constructor(options: ModelLibraryOptions) {
     this.#options = options;
@@ -80,6 +86,7 @@ export class ModelLibrary implements AsyncDisposable {
     if (isHere && client.settings.isOffline) return { entry, download: undefined };
     const set = await this.#filesOf(entry, signal);
     const download = await jobs.start(entry.id, set);
+    void this.#tell(download.id);
     if (isNew) await this.#registerLater(download.id, entry);
     if (download.state !== "done") return { entry, download };
     await this.#register(download.id);
@@ -105,6 +112,12 @@ export class ModelLibrary implements AsyncDisposable {
     await this.#register(id);
   }
 
+  /** Downloads that run now. Costs nothing before the hub was first needed. */
+  async running(): Promise<readonly DownloadStatus[]> {
+    if (this.#hub === undefined) return [];
+    return (await this.downloads()).filter(({ state }) => state === "running");
+  }
+
   async downloads(): Promise<readonly DownloadStatus[]> {
     return (await this.#open()).jobs.list();
   }
@@ -113,7 +126,10 @@ export class ModelLibrary implements AsyncDisposable {
   async control(id: string, action: "pause" | "resume" | "cancel"): Promise<DownloadStatus> {
     const { jobs } = await this.#open();
     const status = await jobs[action](id);
-    if (action === "resume") this.#registerWhenDone(id);
+    if (action === "resume") {
+      this.#registerWhenDone(id);
+      void this.#tell(id);
+    }
     return status;
   }
 
@@ -181,6 +197,21 @@ export class ModelLibrary implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#hub)?.jobs[Symbol.asyncDispose]();
+  }
+
+  /** Tells every step of a download until it no longer runs. */
+  async #tell(id: string): Promise<void> {
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    const { onEvent } = this.#options;
+    let last: DownloadStatus | undefined;
+    for await (const status of this.watch(id, new AbortController().signal)) {
+      if (last === undefined) onEvent({ kind: "downloading", model: status.label, files: [] });
+      onEvent({ kind: "downloading", model: status.label, files: filesOf(status) });
+      last = status;
+    }
+    this.#told.delete(id);
+    if (last !== undefined) onEvent({ kind: "downloaded", model: last.label, isComplete: last.state === "done" });
   }
 
   async #open(): Promise<Hub> {
@@ -252,4 +283,13 @@ export class ModelLibrary implements AsyncDisposable {
   async #writeUnregistered(): Promise<void> {
     await writeFileAtomic(this.#unregisteredFile, JSON.stringify([...(this.#unregistered ?? [])]));
   }
+}
+
+/** The files of a download with their addresses on the hub. */
+export function filesOf({ repo, commit, files }: DownloadStatus): FileProgress[] {
+  return files.map(({ path, bytes, sizeBytes }) => ({
+    url: `https://huggingface.co/${repo}/resolve/${commit}/${path}`,
+    doneBytes: bytes,
+    totalBytes: sizeBytes,
+  }));
 }

@@ -80,6 +80,8 @@ export interface Router extends AsyncDisposable {
   runOf(entry: CatalogEntry): ModelRun;
   /** How a model would be started. */
   describeLaunch(entry: CatalogEntry): Promise<LaunchDescription>;
+  /** How many models may be loaded (0 for any number), and whether requests load them. */
+  readonly limits: { readonly maxInstances: number; readonly isAutoloadOn: boolean };
   /** The build of llama.cpp, `b<build>-<commit>`. */
   buildInfo(): Promise<string>;
   /** Unloads one model, or all; requests in flight may finish for a while. Returns the names that were resident. */
@@ -122,8 +124,9 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     },
     remove: async (tag, signal) => await flm.remove(tag, signal),
   };
-  const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir: join(settings.cacheDir, "downloads") });
   const events = new ModelEventFeed();
+  const downloadsDir = join(settings.cacheDir, "downloads");
+  const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir, onEvent: events.emit });
   const launcher = new ModelLauncher({ catalog, chooseBackend, settings });
   const loop = new ResidencyLoop({
     log,
@@ -295,6 +298,11 @@ class LocalRouter implements Router {
     this.events.emit({ kind: "reloaded" });
   }
 
+  get limits(): Router["limits"] {
+    const { modelsMax, maxLoadedModels, isAutoloadOn } = this.#settings;
+    return { maxInstances: modelsMax ?? maxLoadedModels, isAutoloadOn };
+  }
+
   runOf(entry: CatalogEntry): ModelRun {
     return this.#loop.runOf(entry);
   }
@@ -327,7 +335,8 @@ class LocalRouter implements Router {
   async #resolveForUse(model: string, { mayDownload, signal }: { mayDownload: boolean; signal: AbortSignal }): Promise<CatalogEntry> {
     const entry = await this.resolve(model);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
-    if (!mayDownload || !["llamacpp", "flm"].includes(entry.recipe)) throw notDownloaded(entry);
+    const isOnHub = entry.source !== "path" && ["llamacpp", "flm"].includes(entry.recipe);
+    if (!mayDownload || !isOnHub) throw notDownloaded(entry);
     await this.library.ensure(entry, signal);
     return await this.resolve(model);
   }
@@ -342,7 +351,9 @@ class LocalRouter implements Router {
         });
       await this.#loop.unload(entry.id);
     }
-    return (await this.library.delete(entry, signal)).freedBytes;
+    const { freedBytes } = await this.library.delete(entry, signal);
+    this.events.emit({ kind: "deleted", model: entry.id });
+    return freedBytes;
   }
 
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */
@@ -357,6 +368,7 @@ class LocalRouter implements Router {
 
   async close({ drainMs = SHUTDOWN_DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {
     await this.#loop.close(drainMs);
+    this.events.close();
     await this.library[Symbol.asyncDispose]();
     await this.catalog[Symbol.asyncDispose]();
     await this.engines[Symbol.asyncDispose]();

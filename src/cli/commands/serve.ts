@@ -63,6 +63,7 @@ export async function serve(flags: Flags): Promise<number> {
     });
     if (rival !== undefined) return alreadyRunning(rival);
     printBanner({ host: settings.host, port: listener.port });
+    void router.loadOnStartup();
     await stopping.first;
     log.info("serve", "stopping: running requests may finish; interrupt again to end them now");
     const accepted = listener.stop({ force: false });

@@ -4,13 +4,12 @@ import { RouterError } from "../../errors.ts";
 import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
 import { endpoint, type Answer, type Call, type Endpoint } from "../endpoint.ts";
-import type { Generations } from "../generations.ts";
 import { CHAT, Message, Prompt, RESPONSES, SAMPLING, stream } from "../inference-fields.ts";
 import { GenerationDefaults, GenerationParams } from "../generation-defaults.ts";
 import { json } from "../json.ts";
-import { relay, type Detour } from "../relay.ts";
+import type { Detour } from "../relay.ts";
+import { relayCall, type RelayContext } from "../relay-call.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
-import { callerOf, requireReachable } from "../security/index.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -31,7 +30,7 @@ const Texts = v.array(v.union([v.string(), v.looseObject({})]), "must be an arra
 
 const INFERENCE: readonly Inference[] = [
   {
-    paths: [...below("chat/completions"), "/chat/completions"],
+    paths: below("chat/completions"),
     enginePath: "/v1/chat/completions",
     kind: "text",
     summary: "Answer a conversation",
@@ -62,7 +61,7 @@ const INFERENCE: readonly Inference[] = [
     fields: { input: Prompt },
   },
   {
-    paths: [...below("reranking"), ...below("rerank"), ...below("reranker"), "/rerank", "/reranking"],
+    paths: [...below("reranking"), ...below("rerank"), ...below("reranker")],
     enginePath: "/v1/rerank",
     kind: "reranking",
     summary: "Order documents by their relevance to a query",
@@ -78,18 +77,18 @@ const ANSWERS: Readonly<Record<number, Answer>> = {
   },
 };
 
-export function inferenceEndpoints(router: Router, generations: Generations): Endpoint[] {
+export function inferenceEndpoints(context: RelayContext): Endpoint[] {
   const defaults = new GenerationDefaults();
-  return [...INFERENCE.map((inference) => inferenceEndpoint(router, { inference, defaults, generations })), paramsEndpoint(defaults)];
+  return [...INFERENCE.map((inference) => inferenceEndpoint(context, { inference, defaults })), paramsEndpoint(defaults)];
 }
 
 interface InferenceOptions {
   readonly inference: Inference;
   readonly defaults: GenerationDefaults;
-  readonly generations: Generations;
 }
 
-function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint {
+function inferenceEndpoint(context: RelayContext, options: InferenceOptions): Endpoint {
+  const { router } = context;
   const { paths, enginePath, kind, summary, fields, translate, detour } = options.inference;
   return endpoint({
     method: "POST",
@@ -100,19 +99,14 @@ function inferenceEndpoint(router: Router, options: InferenceOptions): Endpoint 
     body: v.looseObject({ model: optional(ModelName), ...fields }),
     answers: ANSWERS,
     async handle(call: Call<{ model?: string | null | undefined } & Fields, undefined>) {
-      const { body, bytes, signal, identity, request } = call;
+      const { body, bytes, request } = call;
       const model = body.model ?? defaultModel(router, kind);
-      requireReachable(model, identity);
       const changed = kind === "text" ? options.defaults.applyTo(body) : undefined;
-      return await relay(router, {
+      return await relayCall(context, call, {
         model,
         kind,
-        mayDownload: identity.scopes.includes("manage"),
         path: enginePath,
         body: changed === undefined ? bytes : encode(changed),
-        signal,
-        generations: options.generations,
-        caller: callerOf(call),
         translation: translate?.(body, { model, request }),
         mendsRefusals: true,
         detour: detour && (() => detour(changed ?? body)),

@@ -1,8 +1,10 @@
 import * as v from "valibot";
+import { renderListedModel } from "../../dialects/llamacpp/index.ts";
 import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
-import { requireReachable } from "../security/index.ts";
+import { describeModel } from "./llamacpp-router/index.ts";
+import { requireReachable, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
 
 const Model = v.looseObject({
@@ -58,6 +60,11 @@ function renderDetails({ files, facts, contextTokens, memory, totalBytes, freeBy
 
 export function modelEndpoints(router: Router, { startedMs }: { startedMs: number }): Endpoint[] {
   const createdSeconds = Math.floor(startedMs / 1000);
+  const describe = async (entry: CatalogEntry, identity: Identity): Promise<v.InferOutput<typeof Model>> => ({
+    // llama.cpp's clients look here, too.
+    ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds),
+    ...renderModel(entry, createdSeconds),
+  });
   return [
     endpoint({
       method: "GET",
@@ -65,11 +72,12 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       scope: "infer",
       tag: "Models",
       summary: "List the models that are here, or with `show_all=true` the whole catalogue",
-      query: v.looseObject({ show_all: v.optional(v.string()) }),
+      query: v.looseObject({ show_all: v.optional(v.string()), reload: v.optional(v.string()) }),
       answers: { 200: { description: "The models", schema: v.object({ object: v.literal("list"), data: v.array(Model) }) } },
-      async handle({ query }) {
+      async handle({ query, identity }) {
+        if (query.reload) await router.reload();
         const entries = await router.catalog.list({ all: query.show_all === "true" });
-        return json({ object: "list", data: entries.map((entry) => renderModel(entry, createdSeconds)) });
+        return json({ object: "list", data: await Promise.all(entries.map(async (entry) => await describe(entry, identity))) });
       },
     }),
     endpoint({
@@ -88,7 +96,7 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
         const { id = "" } = params;
         requireReachable(id, identity);
         const entry = await router.resolve(id);
-        const model = renderModel(entry, createdSeconds);
+        const model = await describe(entry, identity);
         if (query.details !== "true") return json(model);
         const contextTokens = query.ctx_size === undefined ? undefined : Number(query.ctx_size);
         return json({ ...model, ...renderDetails(await router.details(entry, { contextTokens })) });

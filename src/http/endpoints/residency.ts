@@ -39,7 +39,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
     }),
     endpoint({
       method: "GET",
-      paths: below("health"),
+      paths: [...below("health"), "/health"],
       scope: "public",
       tag: "Server",
       summary: "Which models are loaded",

@@ -1,0 +1,76 @@
+import { maskSecrets, type ListedModel, type StatusValue } from "../../../dialects/llamacpp/index.ts";
+import { filesOf, type CatalogEntry, type DownloadStatus, type ModelRun, type Router } from "../../../router/index.ts";
+import { redactForStrangers, type Identity } from "../../security/index.ts";
+
+const STATUS: Readonly<Record<ModelRun["state"], StatusValue>> = {
+  unloaded: "unloaded",
+  queued: "loading",
+  loading: "loading",
+  loaded: "loaded",
+  sleeping: "sleeping",
+};
+
+/** The models that llama.cpp's clients see: those that are here, those that the preset file names, and those on their way. */
+export async function describeModels(router: Router, identity: Identity): Promise<ListedModel[]> {
+  const known = await router.catalog.list({ all: true });
+  const entries = known.filter(({ id, isDownloaded }) => isDownloaded || router.presets.hasSection(id));
+  const downloads = new Map((await router.library.running()).map((download) => [download.label, download]));
+  const listed = await Promise.all(entries.map(async (entry) => await describeModel(router, { entry, identity })));
+  const names = new Set(listed.map(({ id }) => id));
+  const arriving = [...downloads.values()].filter(({ label }) => !names.has(label)).map(describeDownload);
+  return [...listed, ...arriving].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Paths on this machine are shown to whoever administers it. */
+export async function describeModel(
+  router: Router,
+  { entry, identity }: { entry: CatalogEntry; identity: Identity },
+): Promise<ListedModel> {
+  const { presetIni } = await import("../../../model/presets/index.ts");
+  const run = router.runOf(entry);
+  const planned = await router.describeLaunch(entry);
+  const preset = router.presets.presetOf(entry.id)?.launch;
+  const commandLine = maskSecrets(run.commandLine.length > 0 ? run.commandLine : planned.commandLine);
+  const ini = presetIni(entry.id, planned.options);
+  const isShown = identity.scopes.includes("admin");
+  return {
+    id: entry.id,
+    aliases: preset?.aliases ?? [],
+    tags: preset?.tags ?? [],
+    status: STATUS[run.state],
+    args: isShown ? commandLine : commandLine.map(redactForStrangers),
+    preset: isShown ? ini : redactForStrangers(ini),
+    failure: run.failure && { ...run.failure, message: isShown ? run.failure.message : redactForStrangers(run.failure.message) },
+    source: sourceOf(router, entry),
+    isRemovable: isRemovable(router, entry),
+    seesImages: entry.labels.includes("vision"),
+    hearsAudio: entry.labels.includes("audio"),
+    info: run.info,
+  };
+}
+
+function sourceOf(router: Router, { id, source }: CatalogEntry): ListedModel["source"] {
+  if (router.presets.hasSection(id) || source === "builtin") return "preset";
+  return source === "models-dir" || source === "path" ? "models_dir" : "cache";
+}
+
+/** What was downloaded can be deleted, unless the preset file says that it shall be there. */
+export function isRemovable(router: Router, entry: CatalogEntry): boolean {
+  return sourceOf(router, entry) === "cache";
+}
+
+function describeDownload(download: DownloadStatus): ListedModel {
+  return {
+    id: download.label,
+    aliases: [],
+    tags: [],
+    status: "downloading",
+    args: [],
+    preset: "",
+    download: filesOf(download),
+    source: "cache",
+    isRemovable: true,
+    seesImages: false,
+    hearsAudio: false,
+  };
+}

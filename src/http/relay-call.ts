@@ -1,0 +1,60 @@
+import type { Router } from "../router/index.ts";
+import type { Conversations } from "./conversations.ts";
+import type { Call } from "./endpoint.ts";
+import type { Generations } from "./generations.ts";
+import { relay, type RelayRequest } from "./relay.ts";
+import { callerOf, requireReachable } from "./security/index.ts";
+
+export interface RelayContext {
+  readonly router: Router;
+  readonly generations: Generations;
+  readonly conversations: Conversations;
+}
+
+/** What an endpoint decides about a relayed request; everything else follows from the call. */
+export type RelayChoice = Pick<
+  RelayRequest,
+  "model" | "kind" | "method" | "path" | "body" | "isPassive" | "translation" | "detour" | "mendsRefusals" | "autoload"
+>;
+
+/** Relays a client's call to the engine of a model, with what every such call may say: `autoload` and a conversation's id. */
+export async function relayCall(context: RelayContext, call: Call<unknown, unknown>, choice: RelayChoice): Promise<Response> {
+  const { router, generations } = context;
+  requireReachable(choice.model, call.identity);
+  const request: RelayRequest = {
+    autoload: autoloadOf(call.request),
+    mayDownload: call.identity.scopes.includes("manage"),
+    signal: call.signal,
+    generations,
+    caller: callerOf(call),
+    ...choice,
+  };
+  const id = call.request.headers.get("x-conversation-id");
+  return id === null || request.method === "GET" ? await relay(router, request) : await relayConversation(context, { id, call, request });
+}
+
+/** `autoload=true` or `1` loads the model for this request, anything else but nothing does not. */
+function autoloadOf({ url }: Request): boolean | undefined {
+  const at = url.indexOf("?");
+  const value = at === -1 ? null : new URLSearchParams(url.slice(at)).get("autoload");
+  return value === null || value === "" ? undefined : value === "true" || value === "1";
+}
+
+interface ConversationCall {
+  readonly id: string;
+  readonly call: Call<unknown, unknown>;
+  readonly request: RelayRequest;
+}
+
+/** A conversation goes on when its client has left: only a stop ends it, and the engine keeps what it says for a while. */
+async function relayConversation({ router, conversations }: RelayContext, { id, call, request }: ConversationCall): Promise<Response> {
+  const { id: model } = await router.resolve(request.model);
+  const conversation = conversations.begin(id, { caller: call.identity.name, model });
+  return await relay(router, {
+    ...request,
+    signal: conversation.stopped,
+    abandoned: call.signal,
+    headers: { "x-conversation-id": id },
+    onAcquired: () => (conversation.isSent = true),
+  });
+}
