@@ -1,12 +1,16 @@
 import { RouterError, type RouterErrorOptions } from "../../errors.ts";
 
+/** Lines of the failing program that its message shows. */
+const SHOWN_LINES = 8;
+
 /** An installation step failed; `logTail` holds the last lines that the failing program printed, oldest first. */
 export class InstallFailedError extends RouterError {
   override readonly name = "InstallFailedError";
   readonly logTail: readonly string[];
 
   constructor(message: string, { logTail = [], ...options }: RouterErrorOptions & { readonly logTail?: readonly string[] } = {}) {
-    super("INSTALL_FAILED", message, options);
+    const shown = logTail.slice(-SHOWN_LINES).map((line) => `\n  ${line}`);
+    super("INSTALL_FAILED", shown.length === 0 ? message : `${message}\nIts last lines:${shown.join("")}`, options);
     this.logTail = logTail;
   }
 }

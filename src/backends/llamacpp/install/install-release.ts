@@ -294,6 +294,13 @@ function downloadError(error: unknown, { name, url }: FetchPlan): InstallFailedE
   }
   return new InstallFailedError(`Could not fetch ${name} from ${new URL(url).host}: ${errorMessage(error)}`, {
     cause: error,
-    hint: (error instanceof RouterError ? error.hint : undefined) ?? "Try again: the download goes on where it was.",
+    hint: hintFor(error),
   });
+}
+
+function hintFor(error: unknown): string {
+  if (error instanceof RouterError && error.hint !== undefined) return error.hint;
+  return error instanceof RouterError && error.code === "HUB_UNREACHABLE"
+    ? "Check the network, or set LEMONADE_RELEASES_URL to a mirror; the download goes on where it was."
+    : "Try again: the download goes on where it was.";
 }
