@@ -179,6 +179,19 @@ describe.skipIf(process.platform !== "linux")("a running server", () => {
     expect((await rejection(client.install("flm"))).message).toContain("AMD Ryzen AI NPU");
   });
 
+  test("lets only administrators see and change engines", async () => {
+    const { stdout } = await lemonade(["keys", "add", "manager", "--scopes", "infer,manage"]);
+    const headers = { authorization: `Bearer ${/\S{20,}/.exec(stdout)?.[0]}` };
+    await start();
+    expect((await server.fetch("/api/v1/models", { headers })).status).toBe(200);
+    expect((await server.fetch("/api/v1/backends", { headers })).status).toBe(403);
+    for (const path of ["install", "uninstall"]) {
+      const answer = await server.fetch(`/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify({ backend: "llamacpp:cpu" }) });
+      expect(answer.status).toBe(403);
+    }
+    expect(releases.requests).toEqual([]);
+  });
+
   test("ends an installation whose caller leaves", async () => {
     await publish(PINNED);
     releases.faults.add({ kind: "slow", bytesPerSecond: 50_000 });
