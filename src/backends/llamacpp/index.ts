@@ -72,6 +72,7 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
         args: argumentsOf(request, { found, flags: build.flags, port, useGpu, seed: options.seed }),
         env,
       });
+      plan(0, !isCpuOnly); // Arguments that cannot work are refused here, before anything makes room for this engine.
       const note = `${request.model} did not start on the GPU and runs on the CPU now; see the log, or set LEMONADE_LLAMACPP_NO_FALLBACK=1 to fail instead`;
       return new EngineProcess({
         backend: "llamacpp",

@@ -36,6 +36,7 @@ export async function serve(flags: Flags): Promise<number> {
       process.stderr.write(`${formatLogLine(line)}\n`);
     },
   });
+  surviveMistakes(log);
   const stopping = untilSignal();
   const router = await createRouter({ settings, log, env: process.env });
   await using system = new SystemReporter({ settings, env: process.env });
@@ -78,6 +79,13 @@ export async function serve(flags: Flags): Promise<number> {
     await router.close({ drainMs: 0 });
     await releaseServer(settings.runDir);
   }
+}
+
+/** A mistake of ours in one request must not cost everybody else's: it is logged with its stack, and the server goes on. */
+function surviveMistakes(log: Log): void {
+  const report = (error: unknown): void =>
+    log.write("critical", "serve", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.on("unhandledRejection", report).on("uncaughtException", report);
 }
 
 function alreadyRunning({ port }: ServerState): number {
