@@ -15,7 +15,9 @@ test("a split model counts with its last shard, a vision model with its projecto
   expect(selectComplete(files(shards[1]), { variant: "Q8_0" })).toBeUndefined();
   expect(selectComplete(files(...shards), { variant: "Q8_0" })?.shards).toEqual([...shards]);
   expect(selectComplete(files("m-Q4_0.gguf"), { variant: "Q4_0", mmproj: "mmproj-F16.gguf" })).toBeUndefined();
-  expect(selectComplete(files("m-Q4_0.gguf", "mmproj-F16.gguf"), { variant: "Q4_0", mmproj: "mmproj-F16.gguf" })?.mmproj).toBe("mmproj-F16.gguf");
+  expect(selectComplete(files("m-Q4_0.gguf", "mmproj-F16.gguf"), { variant: "Q4_0", mmproj: "mmproj-F16.gguf" })?.mmproj).toBe(
+    "mmproj-F16.gguf",
+  );
 });
 
 test("without a variant any complete model will do; a star wants all of them complete", () => {
