@@ -2,11 +2,12 @@ type Node = Record<string, unknown>;
 
 /**
  * The description with names that mean something where it says "any text": made-up requests would otherwise end at models that do not
- * exist. Aliases are left out: their endpoints are the same ones.
+ * exist. Aliases are left out: their endpoints are the same ones. So are the paths of llama.cpp, which answer as its router does, with 500 to
+ * mistakes of clients: they are compared with it instead.
  */
 export function knownNames(document: unknown, { repo }: { readonly repo: string }): unknown {
   const { paths, ...rest } = structuredClone(document) as Node & { paths: Record<string, Node> };
-  const kept = Object.entries(paths).filter(([, item]) => !("$ref" in item));
+  const kept = Object.entries(paths).filter(([, item]) => !("$ref" in item) && !isLlamaCpp(item));
   for (const [path, item] of kept) {
     const names: Readonly<Record<string, string>> = { ...namesFor(modelFor(path)), checkpoint: `${repo}:Q4_0` };
     for (const operation of Object.values(item) as Node[]) {
@@ -18,6 +19,10 @@ export function knownNames(document: unknown, { repo }: { readonly repo: string 
     }
   }
   return { ...rest, paths: Object.fromEntries(kept) };
+}
+
+function isLlamaCpp(item: Node): boolean {
+  return Object.values(item).some((operation) => (operation as { tags?: string[] }).tags?.some((tag) => tag.startsWith("llama.cpp")));
 }
 
 function modelFor(path: string): string {

@@ -100,13 +100,15 @@ function describeAnswer({ description, schema, contentType, hasEvents = false }:
 const EVENTS = "text/event-stream";
 
 function describeErrors(endpoint: Endpoint): Record<string, ResponseObject> {
-  const relays = endpoint.scope === "infer" && endpoint.method === "POST";
+  const asksEngine = endpoint.scope === "infer" && endpoint.method === "POST";
+  // The paths of llama.cpp pass on what its engine says, too.
+  const relays = asksEngine || endpoint.renderError !== undefined;
   const errors = errorsByStatus(endpoint).map(([status, codes]) => {
     const description = codes.map((code) => `\`${code.toLowerCase()}\``).join(", ");
     return [status, { description, content: relays ? RELAYED_ERROR_CONTENT : ERROR_CONTENT }] as const;
   });
   const unsupported = { description: "The engine does not support what is asked for", content: RELAYED_ERROR_CONTENT };
-  return { ...Object.fromEntries(errors), ...(relays ? { 501: unsupported } : {}) };
+  return { ...Object.fromEntries(errors), ...(asksEngine ? { 501: unsupported } : {}) };
 }
 
 function pathParameters({ paths }: Endpoint): Parameter[] {
@@ -148,9 +150,10 @@ function openApiPath(path: string): string {
   return path.replaceAll(NAMED_PART, "{$1}");
 }
 
-/** `GET /api/v1/models/{id}` becomes `getModelsById`. */
+/** `GET /api/v1/models/{id}` becomes `getModelsById`, and `GET /models`, which is llama.cpp's, `getRootModels`. */
 function operationId(endpoint: Endpoint, path: string): string {
   const words = path
+    .replace(/^\/(?!api\/v1\/)/, "/root/")
     .replace(/^\/api\/v1\//, "/")
     .replaceAll(/\{(\w+)\}/g, "by $1")
     .split(/\W+/)
