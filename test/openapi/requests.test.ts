@@ -42,9 +42,22 @@ describeWithPython("requests that are made up from the description", () => {
       const document = knownNames(await (await server.fetch("/openapi.json")).json(), { repo: REPO });
       const path = join(workspace.folder, "openapi.json");
       await writeFile(path, JSON.stringify(document));
-      const words = ["run", path, "--url", server.url, "--seed", "1", "--checks", CHECKS.join(","), "--exclude-path-regex", LEFT_OUT];
+      const words = [
+        "-m",
+        "schemathesis.cli",
+        "run",
+        path,
+        "--url",
+        server.url,
+        "--seed",
+        "1",
+        "--checks",
+        CHECKS.join(","),
+        "--exclude-path-regex",
+        LEFT_OUT,
+      ];
       const rest = ["--phases", "coverage,fuzzing", "--request-timeout", "20", "--no-color", "--warnings", "off", ...OPTIONS[engine]];
-      const child = spawn(inEnvironment(environment, "st"), [...words, ...rest], {
+      const child = spawn(inEnvironment(environment, "python"), [...words, ...rest], {
         cwd: workspace.folder,
         stdio: ["ignore", "pipe", "inherit"],
       });
