@@ -75,6 +75,6 @@ export function renderConditions(report: Report): string {
   return [
     `${report.date}, commit ${report.commit}; ${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}; ${versions.join(", ")}.`,
     `Median of ${report.rounds} (smallest – largest). ${report.placement}`,
-    `Other work on the machine just before each round: ${busy[busy.length >> 1] ?? 0} % of all cores at the median, ${busy.at(-1) ?? 0} % at most; load averages at the end ${report.loadAverages.join(", ")}.`,
+    `What else the machine did meanwhile: ${busy[busy.length >> 1] ?? 0} % of all cores at the median, ${busy.at(-1) ?? 0} % at most; load averages at the end ${report.loadAverages.join(", ")}.`,
   ].join("\n");
 }

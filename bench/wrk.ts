@@ -7,6 +7,8 @@ export interface WrkResult {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly errors: number;
+  /** CPU time of wrk itself. */
+  readonly generatorCpuMs: number;
 }
 
 export interface WrkOptions {
@@ -25,7 +27,8 @@ export async function runWrk(baseUrl: string, { connections, seconds, body, pref
   const output = await new Response(child.stdout).text();
   const line = /^BENCH (.*)$/m.exec(output)?.[1];
   if ((await child.exited) !== 0 || line === undefined) throw new Error(`wrk failed:\n${output}`);
-  const result = JSON.parse(line) as WrkResult;
+  const usage = child.resourceUsage();
+  const result: WrkResult = { ...(JSON.parse(line) as WrkResult), generatorCpuMs: Number(usage?.cpuTime.total ?? 0) / 1e3 };
   if (result.errors > 0 || result.requests === 0) throw new Error(`${baseUrl}: ${result.errors} of ${result.requests} requests failed`);
   return result;
 }

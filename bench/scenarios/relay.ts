@@ -1,11 +1,11 @@
 import { BUDGETS } from "../budgets.ts";
-import type { LoadWatch } from "../machine.ts";
+import type { LoadWatch, Measured } from "../machine.ts";
 import { cpuMs, residentBytes } from "../process-usage.ts";
 import type { Row, Scenario, Target } from "../result.ts";
 import { perRound, summarize, type Summary } from "../summary.ts";
 import { loadMock, mockFacts, startLemonade } from "../targets/lemonade.ts";
 import { startNginx } from "../targets/nginx.ts";
-import { CHAT_BODY, runWrk, streamBody, type WrkResult } from "../wrk.ts";
+import { CHAT_BODY, runWrk, streamBody, type WrkOptions, type WrkResult } from "../wrk.ts";
 import { checkRelay } from "./check-relay.ts";
 
 type RelayScenario = Extract<Scenario, "latency" | "throughput" | "events">;
@@ -60,15 +60,27 @@ export async function measureRelay({ only, rounds, load, pin }: RelayOptions): P
       await load.quiet();
       for (let turn = 0; turn < TARGETS.length; turn++) {
         const target = TARGETS[(round + turn) % TARGETS.length] ?? "direct";
-        const { baseUrl, pid } = targets[target];
-        const before = cpuMs(pid);
-        const result = await runWrk(baseUrl, { ...LOADS[scenario], prefix });
-        of[target].push({ ...result, cpuMs: cpuMs(pid) - before, rssMb: residentBytes(pid) / 1e6 });
+        of[target].push(await load.undisturbed(() => measureOnce(targets, { target, load: { ...LOADS[scenario], prefix } })));
       }
     }
   }
   return [...samples].flatMap(([scenario, of]) => ROWS[scenario](of));
 }
+
+type Targets = Readonly<Record<Target, { readonly baseUrl: string; readonly pid: number }>>;
+
+async function measureOnce(targets: Targets, options: { target: Target; load: WrkOptions }): Promise<Measured<Sample>> {
+  const { baseUrl, pid } = targets[options.target];
+  const behind = targets.direct.pid === pid ? [] : [targets.direct.pid];
+  const [before, behindBefore, ownBefore] = [cpuMs(pid), sumOf(behind.map(cpuMs)), process.cpuUsage()];
+  const result = await runWrk(baseUrl, options.load);
+  const used = cpuMs(pid) - before;
+  const own = process.cpuUsage(ownBefore);
+  const ourCpuMs = used + sumOf(behind.map(cpuMs)) - behindBefore + result.generatorCpuMs + (own.user + own.system) / 1e3;
+  return { value: { ...result, cpuMs: used, rssMb: residentBytes(pid) / 1e6 }, ourCpuMs };
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 const ROWS: Readonly<Record<RelayScenario, (samples: Samples) => Row[]>> = {
   latency(samples) {
