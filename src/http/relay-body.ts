@@ -32,7 +32,11 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
     if (!isOver) options.onEnd(tail);
     isOver = true;
   };
-  const readOn = (): void => void drain(reader).then(end);
+  let isAbandoned = false;
+  const readOn = (): void => {
+    if (!isAbandoned) void drain(reader).then(end);
+    isAbandoned = true;
+  };
   if (options.abandoned?.aborted === true) readOn();
   else options.abandoned?.addEventListener("abort", readOn, { once: true });
   return new ReadableStream<Uint8Array>(
@@ -41,6 +45,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
         try {
           for (;;) {
             const { done, value } = await reader.read();
+            if (isAbandoned) return;
             if (done) {
               const last = held === undefined ? "" : completeLastEvent(held);
               if (last === undefined) throw new Error("it ended in the middle of an event");

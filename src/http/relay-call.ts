@@ -14,7 +14,7 @@ export interface RelayContext {
 /** What an endpoint decides about a relayed request; everything else follows from the call. */
 export type RelayChoice = Pick<
   RelayRequest,
-  "model" | "kind" | "method" | "path" | "body" | "isPassive" | "translation" | "detour" | "mendsRefusals" | "autoload"
+  "model" | "kind" | "mayDownload" | "method" | "path" | "body" | "isPassive" | "translation" | "detour" | "mendsRefusals" | "autoload"
 >;
 
 /** Relays a client's call to the engine of a model, with what every such call may say: `autoload` and a conversation's id. */

@@ -45,6 +45,11 @@ export class PresetCatalog implements Catalog {
     return this.#ofId(id) !== undefined;
   }
 
+  /** Whether the preset file calls a model so, by its section or an alias. */
+  isNamed(name: string): boolean {
+    return this.#named(name) !== undefined;
+  }
+
   async list(options: ListOptions = {}): Promise<readonly CatalogEntry[]> {
     const entries = await this.#base.list(options);
     if (this.#book === undefined) return entries;

@@ -140,6 +140,11 @@ export class ResidencyLoop implements AsyncDisposable {
     return true;
   }
 
+  /** Notes that a model cannot be loaded, which was found out before a place was looked for. */
+  refuse(entry: ModelEntry, error: unknown): void {
+    if (error instanceof RouterError) this.#runs.refused(entry.id, failureOf(error));
+  }
+
   /** Forgets how the last runs ended. */
   forgiveAll(): void {
     this.#crashes.forgiveAll();

@@ -47,7 +47,7 @@ const SHUTDOWN_DRAIN_MS = 10_000;
 export interface Router extends AsyncDisposable {
   readonly catalog: Catalog;
   /** What the preset file says about models. */
-  readonly presets: Pick<PresetCatalog, "presetOf" | "hasSection">;
+  readonly presets: Pick<PresetCatalog, "presetOf" | "hasSection" | "isNamed">;
   /** What happens to models. */
   readonly events: Pick<ModelEventFeed, "follow">;
   /** Downloads, searches and the deletion of files. */
@@ -255,6 +255,13 @@ class LocalRouter implements Router {
   }
 
   async beginLoad(model: string, { signal }: { signal: AbortSignal }): Promise<CatalogEntry> {
+    const wanted = await this.resolve(model);
+    if (!wanted.isDownloaded && wanted.source !== "path" && this.presets.isNamed(model)) {
+      // The preset file says where it is: it is fetched first.
+      const never = new AbortController().signal;
+      this.load(model, { signal: never }).catch((error: unknown) => this.#log.error("router", errorMessage(error)));
+      return wanted;
+    }
     const entry = await this.#resolveForUse(model, { mayDownload: false, signal });
     if (this.#loop.instances.some((instance) => instance.model === entry.id)) {
       throw new RouterError("INVALID_REQUEST", "model is already running");
@@ -336,7 +343,11 @@ class LocalRouter implements Router {
     const entry = await this.resolve(model);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
     const isOnHub = entry.source !== "path" && ["llamacpp", "flm"].includes(entry.recipe);
-    if (!mayDownload || !isOnHub) throw notDownloaded(entry);
+    if (!mayDownload || !isOnHub) {
+      const error = notDownloaded(entry);
+      if (this.presets.hasSection(entry.id)) this.#loop.refuse(entry, error);
+      throw error;
+    }
     await this.library.ensure(entry, signal);
     return await this.resolve(model);
   }
@@ -359,7 +370,13 @@ class LocalRouter implements Router {
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */
   async #checkBeforeEviction(entry: ModelEntry, load: LoadOptions, signal: AbortSignal): Promise<void> {
     const isResident = this.#loop.instances.some((instance) => instance.model === entry.id);
-    if (!isResident && !this.#loop.hasPlace(kindOfLabels(entry.labels))) await this.#launcher.prepare(entry, load, { signal });
+    if (isResident || this.#loop.hasPlace(kindOfLabels(entry.labels))) return;
+    try {
+      await this.#launcher.prepare(entry, load, { signal });
+    } catch (error) {
+      this.#loop.refuse(entry, error);
+      throw error;
+    }
   }
 
   kill(): void {

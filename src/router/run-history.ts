@@ -53,6 +53,13 @@ export class RunHistory {
     this.#emit({ kind: "unloaded", model: instance.model, exitCode: failure?.exitCode ?? 0 });
   }
 
+  /** A load that was not even begun: it is told as one that failed at once. */
+  refused(model: string, failure: RunFailure): void {
+    this.#past.set(model, { commandLine: this.#past.get(model)?.commandLine ?? [], failure });
+    this.#emit({ kind: "loading", model });
+    this.#emit({ kind: "unloaded", model, exitCode: failure.exitCode });
+  }
+
   /** Forgets how the last runs ended, not with which arguments. */
   forgive(): void {
     for (const [model, { commandLine }] of this.#past) this.#past.set(model, { commandLine, failure: undefined });

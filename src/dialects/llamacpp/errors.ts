@@ -5,6 +5,7 @@ import { renderError, type ErrorBody } from "../openai/errors.ts";
 const STATUS: Partial<Record<ErrorCode, number>> = {
   MODEL_NOT_FOUND: 400,
   MODEL_NOT_DOWNLOADED: 500,
+  OUT_OF_MEMORY: 500,
   MODEL_LOAD_FAILED: 500,
   NOT_A_GGUF: 500,
   RECIPE_UNSUPPORTED: 500,
@@ -61,13 +62,17 @@ export class LlamaCppError extends RouterError {
   }
 }
 
-/** What a relayed request says when its model cannot be used, in llama.cpp's words and with the reason behind them. */
-export function explainUseFailure(model: string, error: unknown): unknown {
+/**
+ * What a relayed request says when its model cannot be used, in llama.cpp's words and with the reason behind them. A model whose files
+ * are not here does not exist for llama.cpp, unless it is in the list all the same.
+ */
+export function explainUseFailure(model: string, error: unknown, { isListed }: { isListed: boolean }): unknown {
   if (!(error instanceof RouterError)) return error;
+  const isUnknown = error.code === "MODEL_NOT_FOUND" || (error.code === "MODEL_NOT_DOWNLOADED" && !isListed);
+  if (isUnknown) return new LlamaCppError(error.code, `model '${model}' not found`, { status: 400, hint: error.hint, cause: error });
   switch (error.code) {
-    case "MODEL_NOT_FOUND":
-      return new LlamaCppError("MODEL_NOT_FOUND", `model '${model}' not found`, { hint: error.hint, cause: error });
     case "MODEL_NOT_DOWNLOADED":
+    case "OUT_OF_MEMORY":
     case "MODEL_LOAD_FAILED":
     case "NOT_A_GGUF":
     case "RECIPE_UNSUPPORTED":

@@ -41,12 +41,14 @@ describe("an error on llama.cpp's own paths", () => {
   });
 
   test("about a model that cannot be used begins with llama.cpp's words", () => {
-    const failed = explainUseFailure("m", new RouterError("MODEL_LOAD_FAILED", "no memory"));
+    const failed = explainUseFailure("m", new RouterError("MODEL_LOAD_FAILED", "no memory"), { isListed: true });
     expect(renderLlamaCppError(failed)).toMatchObject({ status: 500, body: { message: "model name=m failed to load: no memory" } });
-    const unknown = explainUseFailure("m", new RouterError("MODEL_NOT_FOUND", "…", { hint: "Did you mean n?" }));
+    const unknown = explainUseFailure("m", new RouterError("MODEL_NOT_FOUND", "…", { hint: "Did you mean n?" }), { isListed: false });
     expect(renderLlamaCppError(unknown)).toMatchObject({ status: 400, body: { message: "model 'm' not found. Did you mean n?" } });
     const other = new RouterError("QUEUE_FULL", "…");
-    expect(explainUseFailure("m", other)).toBe(other);
+    expect(explainUseFailure("m", other, { isListed: true })).toBe(other);
+    const elsewhere = explainUseFailure("m", new RouterError("MODEL_NOT_DOWNLOADED", "not here"), { isListed: false });
+    expect(renderLlamaCppError(elsewhere)).toMatchObject({ status: 400, body: { message: "model 'm' not found" } });
   });
 });
 

@@ -107,10 +107,13 @@ type NamedChoice = Omit<RelayChoice, "model"> & { readonly model: string | null 
 
 async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, { model, ...choice }: NamedChoice): Promise<Response> {
   if (!model) throw new LlamaCppError("INVALID_REQUEST", "model name is missing from the request");
+  // As in llama.cpp a request downloads nothing, unless the preset file names the model.
+  const isPreset = context.router.presets.isNamed(model);
+  const mayDownload = isPreset && call.identity.scopes.includes("manage");
   try {
-    return await relayCall(context, call, { ...choice, model });
+    return await relayCall(context, call, { ...choice, model, mayDownload });
   } catch (error) {
-    throw explainUseFailure(model, error);
+    throw explainUseFailure(model, error, { isListed: isPreset });
   }
 }
 

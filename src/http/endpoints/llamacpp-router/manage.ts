@@ -30,11 +30,12 @@ export function manageEndpoints(router: Router): Endpoint[] {
       async handle({ body, signal, identity }) {
         const name = body.model ?? "";
         requireReachable(name, identity);
-        if ((await find(name)) === undefined) throw await unknown(router, { name, message: "model is not found", status: 404 });
+        const isHere = (await find(name))?.isDownloaded === true || router.presets.isNamed(name);
+        if (!isHere) throw await unknown(router, { name, message: "model is not found", status: 404 });
         try {
           await router.beginLoad(name, { signal });
         } catch (error) {
-          throw explainUseFailure(name, error);
+          throw explainUseFailure(name, error, { isListed: true });
         }
         return done();
       },
