@@ -74,7 +74,10 @@ export class SystemInfo implements AsyncDisposable {
 
   async #recall(): Promise<CachedFacts | undefined> {
     const { cacheFile } = this.#options;
-    if (this.#known === undefined && cacheFile !== undefined) this.#known = await readHardwareCache(cacheFile);
+    if (this.#known === undefined && cacheFile !== undefined) {
+      const read = await readHardwareCache(cacheFile);
+      this.#known ??= read; // A probe may have ended meanwhile, and knows better.
+    }
     return this.#known;
   }
 
