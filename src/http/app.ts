@@ -90,7 +90,9 @@ interface Bindings {
 /** The HTTP surface as one function from request to response; the listener is `listen`. */
 export function createApp(options: AppOptions): App {
   const { log, sourceRules } = options;
-  const routes = createRoutes(allEndpoints(options));
+  const endpoints = allEndpoints(options);
+  const exact = exactRoutes(endpoints);
+  const routes = createRoutes(endpoints);
   return {
     async fetch(request, connection) {
       const requestId = requestIdOf(request);
@@ -99,7 +101,8 @@ export function createApp(options: AppOptions): App {
       let response: Response;
       try {
         checkSource(request, sourceRules);
-        response = await routes.fetch(request, bindings);
+        const handler = exact.get(`${request.method} ${pathOf(request.url)}`);
+        response = handler === undefined ? await routes.fetch(request, bindings) : await handler(request, bindings, {});
       } catch (error) {
         response = errorResponse(error, { request, ...bindings, log, requestId });
       }
@@ -111,15 +114,45 @@ export function createApp(options: AppOptions): App {
   };
 }
 
+/** Answers one endpoint, once the route is known. */
+type Handler = (request: Request, bindings: Bindings, params: Readonly<Record<string, string>>) => Promise<Response>;
+
+function handlerOf({ scope, answer, renderError: render = renderError }: Endpoint): Handler {
+  return async (request, bindings, params) => {
+    bindings.renderError = render;
+    authorize(bindings.identity, scope);
+    return await answer(request, { params, ...bindings });
+  };
+}
+
+/** Endpoints by method and path, for paths without named parts: one look here is a quarter of the work of a router. */
+function exactRoutes(endpoints: readonly Endpoint[]): ReadonlyMap<string, Handler> {
+  const routes = new Map<string, Handler>();
+  for (const endpoint of endpoints) {
+    const handler = handlerOf(endpoint);
+    for (const path of endpoint.paths) {
+      const key = `${endpoint.method} ${path}`;
+      if (!/[:*{}]/.test(path) && !routes.has(key)) routes.set(key, handler);
+    }
+  }
+  return routes;
+}
+
+/** The path of an absolute URL as it was sent: one that needs decoding is left to the router. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return url.slice(start, end === -1 ? undefined : end);
+}
+
 function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings }> {
   // hono's usual router makes one regular expression of all paths at the first request: 6 MB and some milliseconds for this many.
   const routes = new Hono<{ Bindings: Bindings }>({ router: new TrieRouter() });
-  for (const { method, paths, scope, answer, renderError: render = renderError } of endpoints) {
-    for (const path of paths) {
-      routes.on(method, path, async (c) => {
-        c.env.renderError = render;
-        authorize(c.env.identity, scope);
-        const response = await answer(c.req.raw, { params: c.req.param(), ...c.env });
+  for (const endpoint of endpoints) {
+    const handler = handlerOf(endpoint);
+    for (const path of endpoint.paths) {
+      routes.on(endpoint.method, path, async (c) => {
+        const response = await handler(c.req.raw, c.env, c.req.param());
         return c.req.raw.method === "HEAD" ? await withoutBody(response) : response;
       });
     }
