@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { WrappedServer } from "../backends/index.ts";
+import type { EngineReport, WrappedServer } from "../backends/index.ts";
 import { RouterError } from "../errors.ts";
-import type { ModelEntry, ModelId } from "../model/index.ts";
+import type { ModelEntry, ModelEvent, ModelId } from "../model/index.ts";
 import { Log, type ExitInfo } from "../platform/index.ts";
 import type { Lease } from "./lease.ts";
 import { ResidencyLoop, type ResidencyOptions } from "./residency-loop.ts";
@@ -147,4 +147,94 @@ test("a request that comes while a load is being aborted gets a load of its own"
   await left;
   expect(lease.entry.id).toBe("m" as ModelId);
   expect(starts).toBe(2);
+});
+
+test("a load by hand goes on when no request waits for it, and tells each step", async () => {
+  const events: ModelEvent[] = [];
+  const started = Promise.withResolvers<void>();
+  await using loop = createLoop({
+    onEvent: (event) => events.push(event),
+    startEngine: async (_entry, _options, { onProgress, onReport }) => {
+      onProgress({ stages: ["text_model"], stage: "text_model", fraction: 0.5 });
+      await started.promise;
+      onReport({ kind: "ready", info: { meta: {} } });
+      return idleEngine();
+    },
+  });
+  expect(loop.begin(entry("m"))).toBe(true);
+  const client = new AbortController();
+  const left = errorOf(loop.acquire(entry("m"), { signal: client.signal }));
+  client.abort(new RouterError("SHUTTING_DOWN", "the client has left"));
+  await left;
+  expect(loop.runOf(entry("m")).state).toBe("loading");
+  started.resolve();
+  await using _lease = await loop.acquire(entry("m"), { signal: forEver });
+  expect(loop.runOf(entry("m"))).toMatchObject({ state: "loaded", info: { meta: {} } });
+  expect(events.map(({ kind }) => kind)).toEqual(["loading", "progress", "loaded"]);
+});
+
+test("a load by hand finds no place while every model is busy or loading, and evicts nothing", async () => {
+  await using loop = createLoop({});
+  await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
+  expect(loop.begin(entry("other"))).toBe(false);
+  expect(loop.instances.map(({ model }) => model)).toEqual(["busy"]);
+});
+
+test("a model that requests wait for is queued; one whose load failed says how until it is forgiven", async () => {
+  await using loop = createLoop({
+    startEngine: async ({ id }) => {
+      if (id === "bad") throw new RouterError("MODEL_LOAD_FAILED", "no memory");
+      return idleEngine();
+    },
+  });
+  await errorOf(loop.acquire(entry("bad"), { signal: forEver }));
+  expect(loop.runOf(entry("bad"))).toMatchObject({ state: "unloaded", failure: { exitCode: 1, message: "no memory" } });
+  loop.forgiveAll();
+  expect(loop.runOf(entry("bad")).failure).toBeUndefined();
+  const lease = await loop.acquire(entry("busy"), { signal: forEver });
+  const waiting = loop.acquire(entry("other"), { signal: forEver });
+  expect(loop.runOf(entry("other")).state).toBe("queued");
+  lease.release();
+  (await waiting).release();
+  expect(loop.runOf(entry("busy"))).toMatchObject({ state: "unloaded", failure: undefined });
+});
+
+test("an engine that sleeps and wakes up is told", async () => {
+  const events: ModelEvent[] = [];
+  let report: (report: EngineReport) => void = () => {};
+  await using loop = createLoop({
+    onEvent: (event) => events.push(event),
+    startEngine: async (_entry, _options, { onReport }) => {
+      report = onReport;
+      onReport({ kind: "ready", info: { meta: {} } });
+      return idleEngine();
+    },
+  });
+  (await loop.acquire(entry("m"), { signal: forEver })).release();
+  report({ kind: "sleeping" });
+  expect(loop.runOf(entry("m")).state).toBe("sleeping");
+  report({ kind: "ready", info: undefined });
+  expect(loop.runOf(entry("m")).state).toBe("loaded");
+  expect(events.slice(-2)).toEqual([
+    { kind: "sleeping", model: "m" },
+    { kind: "loaded", model: "m" },
+  ]);
+});
+
+test("a question does not make a model the most recently used one", async () => {
+  await using loop = createLoop({ maxLoaded: 2 });
+  const use = async (model: string, isPassive = false) => (await loop.acquire(entry(model), { signal: forEver, isPassive })).release();
+  await use("a");
+  await new Promise((resolve) => setTimeout(resolve, 2)); // The clock must show that it is later.
+  await use("b");
+  await use("a", true);
+  await use("c");
+  expect(loop.instances.map(({ model }) => model)).toEqual(["b", "c"]);
+});
+
+test("the limit over all models counts each kind", async () => {
+  await using loop = createLoop({ maxLoaded: Infinity, maxTotal: 1 });
+  (await loop.acquire(entry("text"), { signal: forEver })).release();
+  (await loop.acquire({ ...entry("vectors"), labels: ["embeddings"] }, { signal: forEver })).release();
+  expect(loop.instances.map(({ model }) => model)).toEqual(["vectors"]);
 });

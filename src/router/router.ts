@@ -8,6 +8,7 @@ import { ProcessRecords, type Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
+import { FakeTiming } from "./fake-timing.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
@@ -128,6 +129,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const downloadsDir = join(settings.cacheDir, "downloads");
   const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir, onEvent: events.emit });
   const launcher = new ModelLauncher({ catalog, chooseBackend, settings });
+  const timing = new FakeTiming(env);
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
@@ -136,6 +138,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     onEvent: events.emit,
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
     async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
+      await timing.beforeLoad(signal);
       const server = await launcher.prepare(entry, options, { signal, onProgress });
       onServer(server);
       try {
@@ -146,7 +149,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       }
     },
   });
-  return new LocalRouter({ catalog, library, engines, loop, launcher, events, readBook, settings, log });
+  return new LocalRouter({ catalog, library, engines, loop, launcher, timing, events, readBook, settings, log });
 }
 
 const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
@@ -175,6 +178,7 @@ interface RouterParts {
   readonly engines: Engines;
   readonly loop: ResidencyLoop;
   readonly launcher: ModelLauncher;
+  readonly timing: FakeTiming;
   readonly events: ModelEventFeed;
   readonly readBook: () => Promise<PresetBook | undefined>;
   readonly settings: Settings;
@@ -190,6 +194,7 @@ class LocalRouter implements Router {
   readonly stats: RequestStats;
   readonly #loop: ResidencyLoop;
   readonly #launcher: ModelLauncher;
+  readonly #timing: FakeTiming;
   readonly #readBook: RouterParts["readBook"];
   readonly #settings: Settings;
   readonly #log: Log;
@@ -204,6 +209,7 @@ class LocalRouter implements Router {
     this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
+    this.#timing = parts.timing;
     this.#readBook = parts.readBook;
     this.#settings = parts.settings;
     this.#log = parts.log;
@@ -227,7 +233,7 @@ class LocalRouter implements Router {
     const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
     await this.#checkBeforeEviction(entry, {}, signal);
-    return await this.#loop.acquire(entry, { signal, isPassive });
+    return await this.#timing.beforeRequest(await this.#loop.acquire(entry, { signal, isPassive }), signal);
   }
 
   async #requireLoaded(model: string): Promise<void> {

@@ -1,18 +1,27 @@
 import * as v from "valibot";
+import { chatRequestOf, responsesThroughChat } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
 import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
 import { readBytes } from "../../read-body.ts";
+import type { Detour } from "../../relay.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 import { routerProps } from "./lists.ts";
 
+interface Post {
+  readonly paths: readonly string[];
+  readonly summary: string;
+  /** How an engine that lacks the path is asked instead. */
+  readonly detour?: (fields: Readonly<Record<string, unknown>>) => Detour;
+}
+
 /** Paths of the engine that a request reaches by the `model` in its body; the engine gets it as it came. */
-const POSTS: readonly { readonly paths: readonly string[]; readonly summary: string }[] = [
+const POSTS: readonly Post[] = [
   { paths: ["/chat/completions"], summary: "Answer a conversation" },
   { paths: ["/chat/completions/input_tokens", "/v1/chat/completions/input_tokens"], summary: "Count the tokens of a conversation" },
   { paths: ["/v1/chat/completions/control"], summary: "Change a running answer, such as the end of its reasoning" },
-  { paths: ["/responses"], summary: "OpenAI's Responses API" },
+  { paths: ["/responses"], summary: "OpenAI's Responses API", detour: throughChat },
   { paths: ["/responses/input_tokens", "/v1/responses/input_tokens"], summary: "Count the tokens of a Responses request" },
   { paths: ["/completion", "/completions"], summary: "Continue a text, in llama.cpp's own form" },
   { paths: ["/infill"], summary: "Fill a gap in code" },
@@ -39,7 +48,7 @@ const ANSWER = { description: "The engine's answer as it came" };
 /** The engine's own endpoints, relayed by model. */
 export function engineEndpoints(context: RelayContext): Endpoint[] {
   return [
-    ...POSTS.map(({ paths, summary }) =>
+    ...POSTS.map(({ paths, summary, detour }) =>
       endpoint({
         ...LLAMACPP,
         method: "POST",
@@ -48,7 +57,13 @@ export function engineEndpoints(context: RelayContext): Endpoint[] {
         summary,
         body: Body,
         answers: answers({ ...ANSWER, hasEvents: true }, 400, 404, 500, 501, 503),
-        handle: async (call) => await relayNamed(context, call, { model: call.body.model, path: pathOf(call.request), body: call.bytes }),
+        handle: async (call) =>
+          await relayNamed(context, call, {
+            model: call.body.model,
+            path: pathOf(call.request),
+            body: call.bytes,
+            detour: detour && (() => detour(call.body)),
+          }),
       }),
     ),
     ...GETS.map(({ path, summary, contentType }) =>
@@ -115,6 +130,11 @@ async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, {
   } catch (error) {
     throw explainUseFailure(model, error, { isListed: isPreset });
   }
+}
+
+function throughChat(fields: Readonly<Record<string, unknown>>): Detour {
+  const body = new TextEncoder().encode(JSON.stringify(chatRequestOf(fields)));
+  return { path: "/v1/chat/completions", body, translation: responsesThroughChat() };
 }
 
 /** The path as it was asked for, with its query. */
