@@ -25,8 +25,10 @@ export function eventsEndpoint(router: Router): Endpoint {
 function eventStream(router: Router, signal: AbortSignal): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const left = new AbortController();
-  const events = router.events.follow(AbortSignal.any([signal, left.signal]));
+  const isOver = AbortSignal.any([signal, left.signal]);
+  const events = router.events.follow(isOver);
   let ping: ReturnType<typeof setInterval> | undefined;
+  isOver.addEventListener("abort", () => clearInterval(ping), { once: true });
   return new ReadableStream<Uint8Array>({
     start(controller) {
       controller.enqueue(encoder.encode(": models\n\n")); // Headers leave at once: from now on the client misses nothing.
@@ -39,9 +41,6 @@ function eventStream(router: Router, signal: AbortSignal): ReadableStream<Uint8A
         if (!left.signal.aborted) controller.close();
       } else controller.enqueue(encoder.encode(`data: ${JSON.stringify(renderModelEvent(value))}\n\n`));
     },
-    cancel() {
-      clearInterval(ping);
-      left.abort();
-    },
+    cancel: () => left.abort(),
   });
 }
