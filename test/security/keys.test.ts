@@ -90,8 +90,10 @@ describe("API keys", () => {
 describe("an address that others can reach", () => {
   test("is refused without a key, and the command says what to do", async () => {
     await using fresh = await createWorkspace();
-    const { code, stderr } = await runCommand(["serve", "--host", "0.0.0.0", "--port", "0"], { workspace: fresh });
-    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("lemonade keys add NAME") });
+    for (const host of ["0.0.0.0", "127.example.org"]) {
+      const { code, stderr } = await runCommand(["serve", "--host", host, "--port", "0"], { workspace: fresh });
+      expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("lemonade keys add NAME") });
+    }
   });
 
   test("is fine once the user says that no key is wanted", async () => {

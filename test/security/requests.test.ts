@@ -63,7 +63,14 @@ describe("Origin", () => {
   });
 
   test("foreign pages are refused, also one whose name only begins like an allowed one", async () => {
-    for (const origin of ["https://evil.example.com", "https://chat.example.org.evil.com", "http://localhost.evil.com", "null"]) {
+    for (const origin of [
+      "https://evil.example.com",
+      "https://chat.example.org.evil.com",
+      "http://localhost.evil.com",
+      "http://127.evil.com",
+      "http://127.0.0.1.evil.com",
+      "null",
+    ]) {
       const response = await server.post("/v1/chat/completions", { model: "tiny" }, { headers: { origin } });
       expect(response.status).toBe(403);
       expect(response.headers.get("access-control-allow-origin")).toBeNull();

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { errorMessage, RouterError } from "../../errors.ts";
 import { createApp, listen, type Listener, type ListenOptions, type SourceRules } from "../../http/index.ts";
-import { findPortHolder, formatLogLine, Log } from "../../platform/index.ts";
+import { findPortHolder, formatLogLine, isLoopback, Log } from "../../platform/index.ts";
 import {
   createRouter,
   LogHistory,
@@ -112,8 +112,7 @@ async function listenOrExplain(settings: Settings, fetch: ListenOptions["fetch"]
 
 /** Whoever reaches a server without keys is its owner, so it is out of reach of others unless they are wanted. */
 function requireLoopback({ host, isWithoutApiKey }: Settings): void {
-  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
-  if (isLoopback || isWithoutApiKey) return;
+  if (isLoopback(host) || isWithoutApiKey) return;
   throw new RouterError("CONFIG_INVALID", `On ${host} others can reach the server, and it has no API key`, {
     hint: "Make one with `lemonade keys add NAME`, set LEMONADE_API_KEY, or say --without-api-key.",
   });

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { RouterError } from "../../errors.ts";
+import { isLoopback } from "../../platform/index.ts";
 
 export interface SourceRules {
   /** Host names beside addresses and `localhost` under which this server may be asked. */
@@ -42,8 +43,7 @@ function isKnownOrigin(origin: string, host: string | null, { allowedOrigins }: 
   if (!URL.canParse(origin)) return false; // Also "null": a sandboxed page or a local file.
   const url = new URL(origin);
   if (PROGRAM_SCHEMES.includes(url.protocol)) return true;
-  const name = hostnameOf(url.host);
-  return url.host === host || name === "localhost" || name === "::1" || name.startsWith("127.");
+  return url.host === host || isLoopback(hostnameOf(url.host));
 }
 
 /** The name of `name:port` or `[address]:port`, in lower case and without a final dot. */
