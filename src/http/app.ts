@@ -24,6 +24,7 @@ import { webEndpoints } from "./endpoints/web.ts";
 import { Generations } from "./generations.ts";
 import type { Connection } from "./listen.ts";
 import { json } from "./json.ts";
+import { pathOf } from "./request-url.ts";
 import {
   addCorsHeaders,
   authorize,
@@ -138,13 +139,6 @@ function exactRoutes(endpoints: readonly Endpoint[]): ReadonlyMap<string, Handle
   return routes;
 }
 
-/** The path of an absolute URL as it was sent: one that needs decoding is left to the router. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return url.slice(start, end === -1 ? undefined : end);
-}
-
 function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings }> {
   // hono's usual router makes one regular expression of all paths at the first request: 6 MB and some milliseconds for this many.
   const routes = new Hono<{ Bindings: Bindings }>({ router: new TrieRouter() });
@@ -182,7 +176,7 @@ async function withoutBody(response: Response): Promise<Response> {
 function errorResponse(error: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
   const { request, identity, log, requestId } = call;
   if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
-  const what = `${request.method} ${new URL(request.url).pathname} [${requestId}]`;
+  const what = `${request.method} ${pathOf(request.url)} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
   else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   const { status, body } = call.renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);

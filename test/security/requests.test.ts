@@ -50,6 +50,24 @@ describe("Host", () => {
     expect(answer).toStartWith("HTTP/1.1 403");
     expect(answer).toContain("host_not_allowed");
   });
+
+  test("what is no host at all is refused, and the answer shows nothing of the server's inside", async () => {
+    for (const host of ["]]][", "a b", "", "user@localhost", "localhost/x", "localhost:99999", "[::1", "[::1]evil.com", "[127.0.0.1]"]) {
+      const answer = await get("/live", { Host: host });
+      expect([host, answer]).toEqual([host, expect.stringMatching(/^HTTP\/1\.1 403 /)]);
+      expect(answer).toContain("host_not_allowed");
+      expect(answer).not.toContain(process.cwd());
+    }
+  });
+
+  test("a client of HTTP/1.0 needs none: it gets the path that it asks for", async () => {
+    const ask = async (line: string, body = "") => await raw(`${line} HTTP/1.0\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    expect(await ask("GET /live")).toStartWith("HTTP/1.1 200");
+    expect(await ask("GET /v1/models/tiny?details=true")).toContain('"architecture"');
+    expect(await ask("GET /nowhere")).toContain("endpoint_not_found");
+    expect(await ask("PUT /v1/models")).toContain("/v1/models takes GET or HEAD");
+    expect(await ask("POST /v1/log-level", '{"level":"info"}')).toStartWith("HTTP/1.1 200");
+  });
 });
 
 describe("Origin", () => {

@@ -57,8 +57,8 @@ export function logEndpoints({ log, history, cacheDir }: LogEndpointOptions): En
       summary: "The same over a web socket: one text frame per line",
       query: Filter,
       answers: { 101: { description: "The connection is a web socket now" } },
-      handle({ query, request, connection }) {
-        if (connection.upgrade(request, logSocket(history, filterOf(query)))) return new Response(null);
+      handle({ query, connection }) {
+        if (connection.upgrade(logSocket(history, filterOf(query)))) return new Response(null);
         throw new RouterError("INVALID_REQUEST", "This endpoint is a web socket: connect to it as one");
       },
     }),

@@ -46,11 +46,13 @@ function isKnownOrigin(origin: string, host: string | null, { allowedOrigins }: 
   return url.host === host || isLoopback(hostnameOf(url.host));
 }
 
-/** The name of `name:port` or `[address]:port`, in lower case and without a final dot. */
+/** The name of `name:port` or `[address]:port`, in lower case and without a final dot; an empty one when it is neither. */
 function hostnameOf(host: string): string {
-  const name = host.startsWith("[") ? host.slice(1, host.indexOf("]")) : host.replace(/:\d*$/, "");
-  return name.toLowerCase().replace(/\.$/, "");
+  const [, name = "", address = name, port] = /^(?:([^\s:/?#@\\[\]]+)|\[([\da-f.]*:[\da-f:.]*)\])(?::(\d*))?$/i.exec(host) ?? [];
+  return Number(port ?? 0) > MAX_PORT ? "" : address.toLowerCase().replace(/\.$/, "");
 }
+
+const MAX_PORT = 65_535;
 
 function originNotAllowed(origin: string): RouterError {
   return new RouterError("ORIGIN_NOT_ALLOWED", `Pages of ${origin} may not use this server`, { hint: "Allow it with --allowed-origins." });

@@ -4,6 +4,7 @@ import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/ind
 import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
 import { readBytes } from "../../read-body.ts";
 import type { Detour } from "../../relay.ts";
+import { targetOf } from "../../request-url.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
 import { answers, LLAMACPP } from "./facts.ts";
@@ -60,7 +61,7 @@ export function engineEndpoints(context: RelayContext): Endpoint[] {
         handle: async (call) =>
           await relayNamed(context, call, {
             model: call.body.model,
-            path: pathOf(call.request),
+            path: targetOf(call.request.url),
             body: call.bytes,
             detour: detour && (() => detour(call.body)),
           }),
@@ -108,14 +109,14 @@ function loraEndpoint(context: RelayContext): Endpoint {
     answers: answers(ANSWER, 400, 404, 500, 501, 503),
     async handle(call) {
       const body = await readBytes(call.request);
-      return await relayNamed(context, call, { model: call.query.model, path: pathOf(call.request), body });
+      return await relayNamed(context, call, { model: call.query.model, path: targetOf(call.request.url), body });
     },
   });
 }
 
 /** Questions do not count as use: whoever watches a model does not keep it from making room. */
 async function question(context: RelayContext, call: Call<undefined, v.InferOutput<typeof Query>>): Promise<Response> {
-  return await relayNamed(context, call, { model: call.query.model, method: "GET", path: pathOf(call.request), isPassive: true });
+  return await relayNamed(context, call, { model: call.query.model, method: "GET", path: targetOf(call.request.url), isPassive: true });
 }
 
 type NamedChoice = Omit<RelayChoice, "model"> & { readonly model: string | null | undefined };
@@ -135,9 +136,4 @@ async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, {
 function throughChat(fields: Readonly<Record<string, unknown>>): Detour {
   const body = new TextEncoder().encode(JSON.stringify(chatRequestOf(fields)));
   return { path: "/v1/chat/completions", body, translation: responsesThroughChat() };
-}
-
-/** The path as it was asked for, with its query. */
-function pathOf({ url }: Request): string {
-  return url.slice(url.indexOf("/", url.indexOf("//") + 2));
 }
