@@ -3,6 +3,7 @@ import { RouterError } from "../../errors.ts";
 import { splitArguments, type Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { authorizeArguments } from "../security/index.ts";
 import { renderTotals } from "./stats.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 
@@ -55,12 +56,14 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       summary: "Load a model, or load it again with other options",
       body: LoadRequest,
       answers: { 200: { description: "It is loaded", schema: Success } },
-      async handle({ body, signal }) {
+      async handle({ body, signal, identity }) {
         const name = body.model_name ?? body.model;
         if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
+        const extraArgs = body.llamacpp_args ? splitArguments(body.llamacpp_args) : [];
+        await authorizeArguments(extraArgs, identity);
         const load = {
           ...(body.ctx_size ? { contextTokens: body.ctx_size } : {}),
-          ...(body.llamacpp_args ? { extraArgs: splitArguments(body.llamacpp_args) } : {}),
+          ...(extraArgs.length > 0 ? { extraArgs } : {}),
         };
         const { entry, wasLoaded } = await router.load(name, { signal, load });
         const message = `${wasLoaded ? "Model already loaded" : "Loaded model"}: ${entry.id}`;
