@@ -91,7 +91,10 @@ describe("an address that others can reach", () => {
   test("is refused without a key, and the command says what to do", async () => {
     await using fresh = await createWorkspace();
     for (const host of ["0.0.0.0", "127.example.org"]) {
-      const { code, stderr } = await runCommand(["serve", "--host", host, "--port", "0"], { workspace: fresh });
+      const { code, stderr } = await runCommand(["serve", "--host", host, "--port", "0"], {
+        workspace: fresh,
+        env: { LEMONADE_WITHOUT_API_KEY: "0" },
+      });
       expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("lemonade keys add NAME") });
     }
   });
