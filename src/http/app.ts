@@ -100,8 +100,10 @@ export function createApp(options: AppOptions): App {
       const identity = identify(request.headers, options);
       const bindings: Bindings = { connection, identity, renderError };
       let response: Response;
+      let isSourceKnown = false;
       try {
         checkSource(request, sourceRules);
+        isSourceKnown = true;
         const handler = exact.get(`${request.method} ${pathOf(request.url)}`);
         response = handler === undefined ? await routes.fetch(request, bindings) : await handler(request, bindings, {});
       } catch (error) {
@@ -109,7 +111,8 @@ export function createApp(options: AppOptions): App {
       }
       response.headers.set("x-request-id", requestId);
       const origin = request.headers.get("origin");
-      if (origin !== null && response.status !== FORBIDDEN_SOURCE) addCorsHeaders(response.headers, origin);
+      // A page that may not use this server may not read why either.
+      if (origin !== null && isSourceKnown) addCorsHeaders(response.headers, origin);
       return response;
     },
   };
@@ -199,5 +202,3 @@ function methodsByPath(endpoints: readonly Endpoint[]): Map<string, string[]> {
 
 /** nginx's number for a client that left before its answer; nobody reads it. */
 const CLIENT_CLOSED_REQUEST = 499;
-/** A page that may not use this server may not read why either. */
-const FORBIDDEN_SOURCE = 403;

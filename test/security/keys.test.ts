@@ -54,6 +54,15 @@ describe("API keys", () => {
     expect((await server.post("/v1/log-level", { level: "info" }, withKey("admin"))).status).toBe(200);
   });
 
+  test("a page that may use the server reads why its key is refused, and why a feature is", async () => {
+    const headers = { origin: "http://localhost:3000", authorization: `Bearer ${keys["infer"]}` };
+    for (const path of ["/v1/downloads", "/tools"]) {
+      const response = await server.fetch(path, { headers });
+      expect([path, response.status]).toEqual([path, 403]);
+      expect(response.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
+    }
+  });
+
   test("health and live stay open, but tell a stranger nothing of the models", async () => {
     await server.post("/v1/load", { model_name: "tiny" }, withKey("manage"));
     expect(await (await server.fetch("/api/v1/health")).json()).toMatchObject({ status: "ok", model_loaded: null, all_models_loaded: [] });
