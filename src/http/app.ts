@@ -31,7 +31,7 @@ import {
   checkSource,
   identify,
   preflight,
-  redactForStrangers,
+  redactionFor,
   type Identity,
   type KnownKeys,
   type SourceRules,
@@ -182,7 +182,7 @@ function errorResponse(error: unknown, call: Bindings & { request: Request; log:
   const what = `${request.method} ${pathOf(request.url)} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
   else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  const { status, body } = call.renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);
+  const { status, body } = call.renderError(error, redactionFor(identity));
   return json(body, { status });
 }
 

@@ -21,6 +21,8 @@ export interface Connection {
   upgrade(session: SocketSession): boolean;
   /** Called once the request's body has been read: from now on the connection may be silent as long as the answer takes. */
   bodyIsRead(): void;
+  /** Called when an answer of events has come to its end, or its client has left: silence is limited again. Any other answer ends itself. */
+  answerHasEnded(): void;
   /** Address of the client; none for a request that came without a socket. */
   readonly remoteAddress?: string | undefined;
 }
@@ -29,11 +31,13 @@ export interface ListenOptions {
   readonly host: string;
   readonly port: number;
   readonly fetch: (request: Request, connection: Connection) => Promise<Response>;
+  /** How long a connection may be silent between requests, or in the middle of one that it sends, in seconds. Defaults to 60. */
+  readonly idleSeconds?: number | undefined;
   /** Told what `fetch` throws; its client learns nothing of it. */
   readonly onMistake: (error: unknown) => void;
 }
 
-/** How long a connection may be silent between requests, or in the middle of one that it sends, in seconds. */
+/** Bun looks at its connections every four seconds. */
 const IDLE_SECONDS = 60;
 
 interface SocketData {
@@ -72,12 +76,12 @@ export function listen(options: ListenOptions): Listener {
   };
 }
 
-function serve({ port, fetch, onMistake }: ListenOptions, hostname: string): Bun.Server<SocketData> {
+function serve({ port, fetch, onMistake, idleSeconds = IDLE_SECONDS }: ListenOptions, hostname: string): Bun.Server<SocketData> {
   return Bun.serve<SocketData>({
     hostname,
     port,
     development: false, // Bun's page about a mistake shows sources, paths and the stack to whoever asks.
-    idleTimeout: IDLE_SECONDS,
+    idleTimeout: idleSeconds,
     // Whoever reads a body limits it: files of models come here, too. Bun takes no more than is read, and drops what nobody reads.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch(request, server) {
@@ -85,12 +89,17 @@ function serve({ port, fetch, onMistake }: ListenOptions, hostname: string): Bun
       const connection: Connection = {
         upgrade: (session) => (isUpgraded = server.upgrade(request, { data: { session, drained: Promise.withResolvers() } })),
         bodyIsRead: () => server.timeout(request, 0),
+        // What is set for one request stays with its connection.
+        answerHasEnded: () => server.timeout(request, idleSeconds),
         get remoteAddress() {
           return server.requestIP(request)?.address;
         },
       };
-      // Bun wants no response for a request that became a web socket.
-      return fetch(withAddress(request), connection).then((answer) => (isUpgraded ? (undefined as never) : answer));
+      return fetch(withAddress(request), connection).then((answer) => {
+        if (isUpgraded) return undefined as never; // Bun wants no response for a request that became a web socket.
+        if (!isEventStream(answer)) connection.answerHasEnded();
+        return answer;
+      });
     },
     error(error) {
       onMistake(error);
@@ -115,6 +124,11 @@ function serve({ port, fetch, onMistake }: ListenOptions, hostname: string): Bun
       },
     },
   });
+}
+
+/** Events may be far apart; the rest of any other answer is there or on its way. */
+function isEventStream({ headers }: Response): boolean {
+  return headers.get("content-type")?.startsWith("text/event-stream") ?? false;
 }
 
 /** A request without a host (HTTP/1.0 allows that, and health checks of proxies are such) has a path for an address. */

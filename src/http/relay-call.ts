@@ -26,6 +26,7 @@ export async function relayCall(context: RelayContext, call: Call<unknown, unkno
     autoload: autoloadOf(call.request),
     mayDownload: call.identity.scopes.includes("manage"),
     signal: call.signal,
+    onEnd: () => call.connection.answerHasEnded(),
     generations,
     caller: callerOf(call),
     ...choice,

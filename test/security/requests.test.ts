@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { startLemonade, type Lemonade } from "../fixtures/index.ts";
+import { openRawConnection, startLemonade, type Lemonade } from "../fixtures/index.ts";
 
 let server: Lemonade;
 beforeAll(async () => {
@@ -133,6 +133,14 @@ describe("strange requests", () => {
       until: "\r\n\r\n",
     });
     expect(answer).toStartWith("HTTP/1.1 413");
+  });
+
+  test("a body in chunks above the limit is refused before it has ended", async () => {
+    await using connection = await openRawConnection(server.port);
+    await connection.send("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(2 ** 20, " "), Buffer.from("\r\n")]);
+    for (let sentMiB = 0; sentMiB <= 100; sentMiB++) await connection.send(chunk);
+    expect(await connection.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 413");
   });
 
   test("headers above the limit are refused", async () => {
