@@ -71,11 +71,11 @@ describe("API keys", () => {
   });
 
   test("a caller who does not manage models reaches no file by its path", async () => {
-    const path = join(server.cacheDir, "models", "tiny.gguf");
-    const chat = (name: string) => server.post("/v1/chat/completions", { model: path, messages: [] }, withKey(name));
-    const refused = await chat("infer");
-    expect(refused.status).toBe(404);
-    expect(await refused.json()).toMatchObject({ error: { code: "model_not_found" } });
+    for (const path of [join(server.cacheDir, "models", "tiny.gguf"), ".", "..", "./models", "~/models"]) {
+      const refused = await server.post("/v1/chat/completions", { model: path, messages: [] }, withKey("infer"));
+      expect([path, refused.status]).toEqual([path, 404]);
+      expect(await refused.json()).toMatchObject({ error: { code: "model_not_found" } });
+    }
   });
 
   test("the text of an error shows paths and engine output only to who administers the server", async () => {

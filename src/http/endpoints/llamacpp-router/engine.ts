@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { chatRequestOf, responsesThroughChat } from "../../../dialects/index.ts";
+import { chatRequestOf, responsesThroughChat, type Translation } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
 import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
 import { readBytes } from "../../read-body.ts";
@@ -7,6 +7,7 @@ import type { Detour } from "../../relay.ts";
 import { targetOf } from "../../request-url.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
+import { shownPath, type Identity } from "../../security/index.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 import { routerProps } from "./lists.ts";
 
@@ -116,7 +117,20 @@ function loraEndpoint(context: RelayContext): Endpoint {
 
 /** Questions do not count as use: whoever watches a model does not keep it from making room. */
 async function question(context: RelayContext, call: Call<undefined, v.InferOutput<typeof Query>>): Promise<Response> {
-  return await relayNamed(context, call, { model: call.query.model, method: "GET", path: targetOf(call.request.url), isPassive: true });
+  const { query, request, identity } = call;
+  const choice = { method: "GET", path: targetOf(request.url), isPassive: true, translation: withShownPaths(identity) } as const;
+  return await relayNamed(context, call, { ...choice, model: query.model });
+}
+
+/** What an engine tells of itself, with as much of `model_path`, and of an adapter's `path`, as its reader may see. */
+function withShownPaths(identity: Identity): Translation | undefined {
+  if (identity.scopes.includes("admin")) return undefined;
+  const shorten = (key: string, value: unknown): unknown =>
+    /(?:^|_)path$/.test(key) && typeof value === "string" ? shownPath(value, identity) : value;
+  return {
+    events: (text) => text,
+    whole: (text) => (/^[[{]/.test(text) ? JSON.stringify(JSON.parse(text, shorten)) : text), // The counters are no JSON.
+  };
 }
 
 type NamedChoice = Omit<RelayChoice, "model"> & { readonly model: string | null | undefined };

@@ -2,6 +2,7 @@ import { renderModelEvent } from "../../../dialects/llamacpp/index.ts";
 import type { Router } from "../../../router/index.ts";
 import { endpoint, type Endpoint } from "../../endpoint.ts";
 import { eventResponse } from "../../event-response.ts";
+import { shownName, type Identity } from "../../security/index.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 
 /** A comment this often keeps proxies from closing a stream on which nothing happens. */
@@ -16,14 +17,17 @@ export function eventsEndpoint(router: Router): Endpoint {
     scope: "infer",
     summary: "What happens to models from now on, as server-sent events; read `/models` after connecting",
     answers: answers({ description: "One event per change", contentType: "text/event-stream" }),
-    handle: (call) => eventResponse(call, (left) => modelEvents(router, left), { pingMs: PING_MS }),
+    handle: (call) => eventResponse(call, (left) => modelEvents(router, call.identity, left), { pingMs: PING_MS }),
   });
 }
 
 /** Listens from the call on, not from the first read: a client that has its headers misses nothing. */
-function modelEvents(router: Router, signal: AbortSignal): AsyncGenerator<string> {
+function modelEvents(router: Router, identity: Identity, signal: AbortSignal): AsyncGenerator<string> {
   const events = router.events.follow({ signal });
   return (async function* () {
-    for await (const event of events) yield `data: ${JSON.stringify(renderModelEvent(event))}\n\n`;
+    for await (const event of events) {
+      const rendered = renderModelEvent(event);
+      yield `data: ${JSON.stringify({ ...rendered, model: shownName(rendered.model, identity) })}\n\n`;
+    }
   })();
 }
