@@ -81,13 +81,20 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
       ) as Q;
       const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
       if (facts.form === undefined) context.connection.bodyIsRead();
-      const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
+      const body = (bodySchema === undefined ? undefined : checkBody(bodySchema, read.value)) as B;
       return await handle({ request, signal: request.signal, ...context, query, body, bytes: read.bytes });
     },
   };
 }
 
-const EMPTY_BODY: Body = { bytes: new Uint8Array(0), fields: {} };
+const EMPTY_BODY: Body = { bytes: new Uint8Array(0), value: {} };
+
+/** An object, or a list where the schema is one: to valibot a list passes for an object without fields. */
+function checkBody<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject && schema.type !== "array") throw new RouterError("INVALID_REQUEST", "The request body must be a JSON object");
+  return check(schema, value, "field");
+}
 
 function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: "query" | "field"): T {
   const parsed = v.safeParse(schema, value);

@@ -19,6 +19,8 @@ export interface EnginesOptions {
   readonly flm: FlmProgram;
   /** What runs now. */
   readonly running: () => readonly RunningEngine[];
+  /** Called when an engine may have come or gone. */
+  readonly onChange: () => void;
 }
 
 export interface InstallOptions {
@@ -71,12 +73,19 @@ export function createEngines(options: EnginesOptions): Engines {
     loading ??= import("./machine-engines.ts").then(({ MachineEngines: Machine }) => new Machine(options));
     return await loading;
   };
+  const change = async <T>(work: (machine: MachineEngines) => Promise<T>): Promise<T> => {
+    try {
+      return await work(await load());
+    } finally {
+      options.onChange();
+    }
+  };
   return {
     list: async (signal) => await (await load()).list(signal),
-    install: async (query, installOptions) => await (await load()).install(query, installOptions),
-    uninstall: async (query, signal) => await (await load()).uninstall(query, signal),
-    ensureLlamaCpp: async (variant, signal) => await (await load()).ensureLlamaCpp(variant, signal),
-    ensureFlm: async (signal) => await (await load()).ensureFlm(signal),
+    install: async (query, installOptions) => await change((machine) => machine.install(query, installOptions)),
+    uninstall: async (query, signal) => await change((machine) => machine.uninstall(query, signal)),
+    ensureLlamaCpp: async (variant, signal) => await change((machine) => machine.ensureLlamaCpp(variant, signal)),
+    ensureFlm: async (signal) => await change((machine) => machine.ensureFlm(signal)),
     usableVariants: async () => await (await load()).usableVariants(),
     hasNpu: async () => await (await load()).hasNpu(),
     async [Symbol.asyncDispose]() {

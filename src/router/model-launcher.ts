@@ -61,7 +61,13 @@ export class ModelLauncher {
       description = this.#describe(entry);
       this.#described.set(key, description);
     }
-    return await description;
+    try {
+      return await description;
+    } catch {
+      // A folder that cannot be read, or a build that does not even say its options, costs no list its other models. A load says why.
+      this.#described.delete(key);
+      return { options: new Map(), commandLine: [] };
+    }
   }
 
   /** Descriptions are made anew: presets or engines may have changed. */
@@ -69,9 +75,10 @@ export class ModelLauncher {
     this.#described.clear();
   }
 
-  /** Which build of llama.cpp runs models here; a form that clients can read when none is installed. */
+  /** Which build of llama.cpp runs models here; a form that clients can read when none is installed, or it does not say. */
   async buildInfo(): Promise<string> {
-    return (await (await this.#options.chooseBackend(ANY_MODEL)).buildInfo()) ?? "b0-unknown";
+    const said = this.#options.chooseBackend(ANY_MODEL).then(async (backend) => await backend.buildInfo());
+    return (await said.catch(() => undefined)) ?? "b0-unknown";
   }
 
   async #describe(entry: CatalogEntry): Promise<LaunchDescription> {

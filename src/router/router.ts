@@ -87,6 +87,8 @@ export interface Router extends AsyncDisposable {
   buildInfo(): Promise<string>;
   /** Unloads one model, or all; requests in flight may finish for a while. Returns the names that were resident. */
   unload(model?: string): Promise<string[]>;
+  /** Begins to unload a model that is loaded; what goes wrong then is in the log. */
+  beginUnload(model: string): void;
   /**
    * Deletes the files of a model, unloading it first when asked to. Returns the freed bytes.
    * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
@@ -108,7 +110,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const flm = new FlmProgram({ env: context.env, records });
   const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
-  const engines = createEngines({ settings, log, env, flm, running });
+  const engines = createEngines({ settings, log, env, flm, running, onChange: () => launcher.forget() });
   const chooseBackend = createBackendChooser({ settings, context, engines, flm });
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
   const models = createCatalog({
@@ -333,6 +335,10 @@ class LocalRouter implements Router {
     const names = this.#loop.instances.map((instance) => instance.model).filter((name) => entry === undefined || name === entry.id);
     await Promise.all(names.map((name) => this.#loop.unload(name)));
     return names;
+  }
+
+  beginUnload(model: string): void {
+    this.unload(model).catch((error: unknown) => this.#log.error("router", `${model} is not unloaded: ${errorMessage(error)}`));
   }
 
   get waitingCount(): number {

@@ -79,6 +79,12 @@ describe("uploads", () => {
     expect(await readdir(hub())).toEqual([]);
   });
 
+  test("fields without end are refused", async () => {
+    const fields = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`field-${i}`, "x".repeat(10_000)]));
+    const response = await server.fetch("/api/v1/add-local-model", { method: "POST", body: formOf(fields, {}) });
+    expect([response.status, ((await response.json()) as { detail: string }).detail]).toEqual([400, expect.stringContaining("too long")]);
+  });
+
   test("a client that leaves in the middle leaves no file", async () => {
     const socket = connect(server.port, "127.0.0.1");
     const head = '--x\r\nContent-Disposition: form-data; name="model_files"; filename="F/a.gguf"\r\n\r\nbeginning';

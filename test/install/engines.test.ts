@@ -170,6 +170,24 @@ describe.skipIf(process.platform !== "linux")("a running server", () => {
     expect(existsSync(folder)).toBe(false);
   });
 
+  test("lists models with the engine that is there now, and also with one that does not even say its options", async () => {
+    await publish(PINNED, { prologue: `if [ "$1" = --help ]; then echo "-m, --model FILE  the model"; exit; fi` });
+    await start();
+    const planned = async () => {
+      const { data } = (await (await server.fetch("/models")).json()) as { data: { id: string; status: { args: string[] } }[] };
+      return data.find(({ id }) => id === "tiny")?.status.args[0];
+    };
+    expect(await planned()).toBeUndefined();
+    await client.install("llamacpp:cpu");
+    expect(await planned()).toBe(join(folder, "llama-server"));
+    await client.uninstall("llamacpp:cpu");
+    expect(await planned()).toBeUndefined();
+    await publish(PINNED);
+    await client.install("llamacpp:cpu");
+    expect(await planned()).toBeUndefined();
+    expect(await (await server.fetch("/props")).json()).toMatchObject({ build_info: "b0-unknown" });
+  });
+
   test("tells errors by their codes", async () => {
     await start();
     expect(await (await server.post("/api/v1/install", { backend: "other" })).json()).toMatchObject({ error: { code: "invalid_request" } });

@@ -14,6 +14,7 @@ beforeAll(async () => {
   workspace = await createWorkspace();
   for (const scopes of ["infer", "manage", "admin"])
     keys[scopes] = (await command("keys", "add", `for-${scopes}`, "--scopes", scopes)).stdout.trim();
+  keys["both"] = (await command("keys", "add", "for-both", "--scopes", "infer,manage")).stdout.trim();
   server = await startLemonade({ workspace });
 });
 afterAll(async () => {
@@ -52,6 +53,23 @@ describe("API keys", () => {
     expect((await server.fetch("/v1/models", withKey("manage"))).status).toBe(403);
     expect((await server.post("/v1/log-level", { level: "info" }, withKey("manage"))).status).toBe(403);
     expect((await server.post("/v1/log-level", { level: "info" }, withKey("admin"))).status).toBe(200);
+  });
+
+  test("who only asks models changes none: no reading of folders anew, no adapter, slot or property of an engine", async () => {
+    const body = { method: "POST", body: JSON.stringify({ model: "tiny" }) };
+    const list = { method: "POST", body: "[]" };
+    for (const [path, init] of [
+      ["/models?reload=1", {}],
+      ["/v1/models?reload=1", {}],
+      ["/lora-adapters?model=tiny", list],
+      ["/slots/0?action=erase", body],
+      ["/props", body],
+    ] as const) {
+      const status = async (name: string) => (await server.fetch(path, { ...withKey(name), ...init })).status;
+      expect([path, await status("infer")]).toEqual([path, 403]);
+      if (init === list || init === body) expect([path, await status("manage")]).not.toEqual([path, 403]);
+    }
+    expect((await server.fetch("/v1/models?reload=1", withKey("both"))).status).toBe(200);
   });
 
   test("a page that may use the server reads why its key is refused, and why a feature is", async () => {

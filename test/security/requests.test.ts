@@ -125,6 +125,9 @@ describe("strange requests", () => {
     const body = `{"model":"tiny","messages":[],"x":${"[".repeat(depth)}${"]".repeat(depth)}}`;
     const response = await server.fetch("/v1/chat/completions", { method: "POST", body });
     expect(response.status).toBe(400);
+    const adapters = `${"[".repeat(depth)}${"]".repeat(depth)}`;
+    const refused = await server.fetch("/lora-adapters?model=tiny", { method: "POST", body: adapters });
+    expect(await refused.json()).toMatchObject({ message: expect.stringContaining("nested too deeply") });
     expect(await server.models()).toEqual([]);
   });
 

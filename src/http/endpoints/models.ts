@@ -4,7 +4,7 @@ import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { describeModel } from "./llamacpp-router/index.ts";
-import { requireReachable, shownPath, type Identity } from "../security/index.ts";
+import { authorize, requireReachable, shownPath, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
 
 const Model = v.looseObject({
@@ -76,7 +76,10 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       query: v.looseObject({ show_all: v.optional(v.string()), reload: v.optional(v.string()) }),
       answers: { 200: { description: "The models", schema: v.object({ object: v.literal("list"), data: v.array(Model) }) } },
       async handle({ query, identity }) {
-        if (query.reload) await router.reload();
+        if (query.reload) {
+          authorize(identity, "manage");
+          await router.reload();
+        }
         const entries = await router.catalog.list({ all: query.show_all === "true" });
         return json({ object: "list", data: await Promise.all(entries.map(async (entry) => await describe(entry, identity))) });
       },

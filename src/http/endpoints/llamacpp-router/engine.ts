@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { chatRequestOf, responsesThroughChat, type Translation } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
-import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
-import { readBytes } from "../../read-body.ts";
+import { endpoint, type Call, type Endpoint, type Scope } from "../../endpoint.ts";
 import type { Detour } from "../../relay.ts";
 import { targetOf } from "../../request-url.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
@@ -14,6 +13,8 @@ import { routerProps } from "./lists.ts";
 interface Post {
   readonly paths: readonly string[];
   readonly summary: string;
+  /** Defaults to asking; what changes the engine for everybody is for those who manage models. */
+  readonly scope?: Scope;
   /** How an engine that lacks the path is asked instead. */
   readonly detour?: (fields: Readonly<Record<string, unknown>>) => Detour;
 }
@@ -32,8 +33,8 @@ const POSTS: readonly Post[] = [
   { paths: ["/tokenize"], summary: "Text into tokens" },
   { paths: ["/detokenize"], summary: "Tokens into text" },
   { paths: ["/apply-template"], summary: "A conversation as the text that the model sees" },
-  { paths: ["/slots/:id"], summary: "Save, restore or erase what a slot holds (`action`)" },
-  { paths: ["/props"], summary: "Change the engine's properties" },
+  { paths: ["/slots/:id"], summary: "Save, restore or erase what a slot holds (`action`)", scope: "manage" },
+  { paths: ["/props"], summary: "Change the engine's properties", scope: "manage" },
 ];
 
 /** Paths of the engine that a request reaches by `?model=`. */
@@ -50,12 +51,12 @@ const ANSWER = { description: "The engine's answer as it came" };
 /** The engine's own endpoints, relayed by model. */
 export function engineEndpoints(context: RelayContext): Endpoint[] {
   return [
-    ...POSTS.map(({ paths, summary, detour }) =>
+    ...POSTS.map(({ paths, summary, scope = "infer", detour }) =>
       endpoint({
         ...LLAMACPP,
         method: "POST",
         paths,
-        scope: "infer",
+        scope,
         summary,
         body: Body,
         answers: answers({ ...ANSWER, hasEvents: true }, 400, 404, 500, 501, 503),
@@ -104,14 +105,13 @@ function loraEndpoint(context: RelayContext): Endpoint {
     ...LLAMACPP,
     method: "POST",
     paths: ["/lora-adapters"],
-    scope: "infer",
+    scope: "manage",
     summary: "Change the strength of adapters: an array of `id` and `scale`; the model is named by `?model=`",
     query: Query,
+    body: v.array(v.looseObject({}), "The request body must be an array of adapters"),
     answers: answers(ANSWER, 400, 404, 500, 501, 503),
-    async handle(call) {
-      const body = await readBytes(call.request);
-      return await relayNamed(context, call, { model: call.query.model, path: targetOf(call.request.url), body });
-    },
+    handle: async (call) =>
+      await relayNamed(context, call, { model: call.query.model, path: targetOf(call.request.url), body: call.bytes }),
   });
 }
 

@@ -59,7 +59,7 @@ export function manageEndpoints(router: Router): Endpoint[] {
         if (entry === undefined) throw await unknown(router, { name, message: "model is not found", status: 400 });
         const { state } = router.runOf(entry);
         if (state === "unloaded" || state === "queued") throw new LlamaCppError("MODEL_NOT_LOADED", "model is not running");
-        void router.unload(entry.id);
+        router.beginUnload(entry.id);
         return done();
       },
     }),
