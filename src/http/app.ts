@@ -21,9 +21,9 @@ import { shutdownEndpoint } from "./endpoints/shutdown.ts";
 import { statsEndpoints } from "./endpoints/stats.ts";
 import { systemInfoEndpoints } from "./endpoints/system-info.ts";
 import { webEndpoints } from "./endpoints/web.ts";
+import { discourageRetry, errorAnswer } from "./error-answer.ts";
 import { Generations } from "./generations.ts";
 import type { Connection } from "./listen.ts";
-import { json } from "./json.ts";
 import { pathOf } from "./request-url.ts";
 import {
   addCorsHeaders,
@@ -110,6 +110,7 @@ export function createApp(options: AppOptions): App {
         response = errorResponse(error, { request, ...bindings, log, requestId });
       }
       response.headers.set("x-request-id", requestId);
+      discourageRetry(response);
       const origin = request.headers.get("origin");
       // A page that may not use this server may not read why either.
       if (origin !== null && isSourceKnown) addCorsHeaders(response.headers, origin);
@@ -158,7 +159,7 @@ function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings
     routes.options(path, (c) => preflight(c.req.raw, methods));
     routes.all(path, (c) => {
       const error = new RouterError("METHOD_NOT_ALLOWED", `${c.req.path} takes ${methods.join(" or ")}, not ${c.req.method}`);
-      return json(renderError(error).body, { status: 405, headers: { allow: methods.join(", ") } });
+      return errorAnswer(error, { headers: { allow: methods.join(", ") } });
     });
   }
   routes.notFound((c) => {
@@ -182,8 +183,7 @@ function errorResponse(error: unknown, call: Bindings & { request: Request; log:
   const what = `${request.method} ${pathOf(request.url)} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
   else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  const { status, body } = call.renderError(error, redactionFor(identity));
-  return json(body, { status });
+  return errorAnswer(error, { render: call.renderError, redact: redactionFor(identity) });
 }
 
 /** A client's own id when it is a harmless one, so that its log and ours can be joined. */

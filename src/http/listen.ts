@@ -1,6 +1,5 @@
-import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
-import { json } from "./json.ts";
+import { errorAnswer } from "./error-answer.ts";
 
 export interface Listener {
   readonly port: number;
@@ -103,8 +102,7 @@ function serve({ port, fetch, onMistake, idleSeconds = IDLE_SECONDS }: ListenOpt
     },
     error(error) {
       onMistake(error);
-      const { status, body } = renderError(error);
-      return json(body, { status });
+      return errorAnswer(error);
     },
     websocket: {
       async open(socket) {

@@ -7,6 +7,9 @@ const MISTAKES = [
   '"prompt" elements must be',
   "JSON schema conversion failed",
   "Unsupported tool type",
+  "image input is not supported",
+  "audio input is not supported",
+  "video input is not supported",
 ];
 
 /**
