@@ -49,6 +49,8 @@ export interface EndpointSpec<B, Q> {
   /** Fields of a multipart form, which the handler reads itself as it comes: it may be larger than our memory. */
   readonly form?: v.GenericSchema | undefined;
   readonly answers: Readonly<Record<number, Answer>>;
+  /** It hands the request to the engine of a model: what can go wrong on the way there, and what engines say themselves, is described. */
+  readonly relays?: boolean | undefined;
   /** Codes of errors beside those that every endpoint of this scope and with such input may answer. */
   readonly errors?: readonly ErrorCode[] | undefined;
   /** How the dialect of these paths tells an error; by default in the form that OpenAI's and Lemonade's clients read. */

@@ -98,6 +98,7 @@ function inferenceEndpoint(context: RelayContext, options: InferenceOptions): En
     summary,
     body: v.looseObject({ model: optional(ModelName), ...fields }),
     answers: ANSWERS,
+    relays: true,
     async handle(call: Call<{ model?: string | null | undefined } & Fields, undefined>) {
       const { body, bytes, request } = call;
       const model = body.model ?? defaultModel(router, kind);

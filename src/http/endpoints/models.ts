@@ -75,6 +75,7 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       summary: "List the models that are here, or with `show_all=true` the whole catalogue",
       query: v.looseObject({ show_all: v.optional(v.string()), reload: v.optional(v.string()) }),
       answers: { 200: { description: "The models", schema: v.object({ object: v.literal("list"), data: v.array(Model) }) } },
+      errors: ["CONFIG_INVALID"], // The preset file may have a mistake by now.
       async handle({ query, identity }) {
         if (query.reload) {
           authorize(identity, "manage");

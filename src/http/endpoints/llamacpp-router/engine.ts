@@ -60,6 +60,7 @@ export function engineEndpoints(context: RelayContext): Endpoint[] {
         summary,
         body: Body,
         answers: answers({ ...ANSWER, hasEvents: true }, 400, 404, 500, 501, 503),
+        relays: true,
         handle: async (call) =>
           await relayNamed(context, call, {
             model: call.body.model,
@@ -78,6 +79,7 @@ export function engineEndpoints(context: RelayContext): Endpoint[] {
         summary,
         query: Query,
         answers: answers({ ...ANSWER, contentType }, 400, 404, 500, 501, 503),
+        relays: true,
         handle: async (call) => await question(context, call),
       }),
     ),
@@ -95,6 +97,7 @@ function propsEndpoint(context: RelayContext): Endpoint {
     summary: "The properties of the router, or with `model` those of its engine",
     query: Query,
     answers: answers({ description: "The properties", schema: v.looseObject({ build_info: v.string() }) }, 400, 404, 500, 503),
+    relays: true,
     handle: async (call) => (call.query.model ? await question(context, call) : await routerProps(context.router)),
   });
 }
@@ -110,6 +113,7 @@ function loraEndpoint(context: RelayContext): Endpoint {
     query: Query,
     body: v.array(v.looseObject({}), "The request body must be an array of adapters"),
     answers: answers(ANSWER, 400, 404, 500, 501, 503),
+    relays: true,
     handle: async (call) =>
       await relayNamed(context, call, { model: call.query.model, path: targetOf(call.request.url), body: call.bytes }),
   });

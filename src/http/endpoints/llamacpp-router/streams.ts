@@ -22,6 +22,7 @@ export function streamEndpoints(context: RelayContext): Endpoint[] {
       summary: "The stream of a conversation from an offset on, and what follows",
       query: Query,
       answers: answers({ description: "The stream", contentType: "text/event-stream" }, 400, 404, 500, 503),
+      relays: true,
       async handle(call) {
         const id = idOf(call.query);
         const model = await readyModel(context, call, id);
