@@ -20,10 +20,6 @@ export class Lease implements AsyncDisposable {
     return this.#instance.server?.baseUrl ?? "";
   }
 
-  get backend(): string {
-    return this.#instance.server?.backend ?? "";
-  }
-
   /** What a request must call the model, where the engine has a name of its own for it. */
   get upstreamModel(): string | undefined {
     return this.#instance.server?.upstreamModel;
