@@ -80,6 +80,7 @@ function serve({ port, fetch, onMistake, idleSeconds = IDLE_SECONDS }: ListenOpt
     hostname,
     port,
     development: false, // Bun's page about a mistake shows sources, paths and the stack to whoever asks.
+    reusePort: false, // Otherwise Bun lets two servers share a port, once it takes itself to be in production.
     idleTimeout: idleSeconds,
     // Whoever reads a body limits it: files of models come here, too. Bun takes no more than is read, and drops what nobody reads.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
