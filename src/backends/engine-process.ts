@@ -2,7 +2,9 @@ import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
+import type { EngineOutput, OutputLine } from "./engine-output.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
+import { EngineTelemetry, type EngineFact } from "./engine-telemetry.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
 import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
 
@@ -26,6 +28,8 @@ export interface EngineProcessOptions {
   readonly healthPath?: string | undefined;
   /** Whether it ends when it is told to on its standard input, as llama.cpp's children do. Defaults to true. */
   readonly takesExitLine?: boolean | undefined;
+  /** Makes what understands the output of one process. Without it every line is a text like any other. */
+  readonly readOutput?: ((onFact: (fact: EngineFact) => void) => EngineOutput) | undefined;
   /** The name that the engine knows its model by, where that is not the one it was given. */
   readonly upstreamModel?: string | undefined;
 }
@@ -46,10 +50,12 @@ export class EngineProcess implements WrappedServer {
   #state: WrappedServerState = "idle";
   #port = 0;
   #plan: LaunchPlan | undefined;
+  #telemetry: EngineTelemetry;
 
   constructor(options: EngineProcessOptions) {
     this.backend = options.backend;
     this.#options = options;
+    this.#telemetry = new EngineTelemetry(options.request.contextTokens);
   }
 
   get state(): WrappedServerState {
@@ -71,6 +77,10 @@ export class EngineProcess implements WrappedServer {
 
   get upstreamModel(): string | undefined {
     return this.#options.upstreamModel;
+  }
+
+  get telemetry(): EngineTelemetry {
+    return this.#telemetry;
   }
 
   get notes(): readonly string[] {
@@ -172,7 +182,10 @@ export class EngineProcess implements WrappedServer {
   }
 
   async #launch(plan: LaunchPlan, { onProgress, onReport }: StartOptions): Promise<LaunchedEngine> {
-    const { context, request } = this.#options;
+    const { context, request, readOutput } = this.#options;
+    const telemetry = new EngineTelemetry(request.contextTokens);
+    this.#telemetry = telemetry;
+    const output = readOutput?.((fact) => telemetry.note(fact));
     try {
       return await launchEngine({
         command: plan.command,
@@ -180,7 +193,11 @@ export class EngineProcess implements WrappedServer {
         cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,
-        onLine: (line) => context.log.debug(request.model, line),
+        onLine(line) {
+          const read: OutputLine | undefined = output === undefined ? { text: line } : output.read(line);
+          if (read !== undefined) context.log.write(read.isError === true ? "error" : "debug", request.model, read.text);
+          return read?.text;
+        },
         onProgress,
         onReport,
       });

@@ -1,4 +1,5 @@
 export type { Backend, BackendContext } from "./backend.ts";
+export { EngineTelemetry } from "./engine-telemetry.ts";
 export { childEnvironment } from "./child-environment.ts";
 export {
   createEmbeddedBackend,

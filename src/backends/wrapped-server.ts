@@ -1,3 +1,4 @@
+import type { EngineTelemetry } from "./engine-telemetry.ts";
 import type { ModelFiles, ModelKind, StageProgress } from "../model/index.ts";
 import type { ExitInfo } from "../platform/index.ts";
 
@@ -50,6 +51,8 @@ export interface WrappedServer extends AsyncDisposable {
   readonly commandLine: readonly string[];
   /** What requests must call the model, where the engine has a name of its own for it. */
   readonly upstreamModel?: string | undefined;
+  /** What is known of it beside its state; meaningful once `start` has resolved. */
+  readonly telemetry: EngineTelemetry;
   /** Remarks a user should see: that the GPU failed and the CPU serves, for instance. */
   readonly notes: readonly string[];
   /** Starts the engine and resolves when it answers. Rejects with MODEL_LOAD_FAILED and the likely cause. */

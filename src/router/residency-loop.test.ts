@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { EngineReport, WrappedServer } from "../backends/index.ts";
+import { EngineTelemetry, type EngineReport, type WrappedServer } from "../backends/index.ts";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry, ModelEvent, ModelId } from "../model/index.ts";
 import { Log, type ExitInfo } from "../platform/index.ts";
@@ -21,6 +21,7 @@ function idleEngine(): WrappedServer {
     pid: undefined,
     commandLine: [],
     notes: [],
+    telemetry: new EngineTelemetry(4096),
     start: async () => {},
     exited: exited.promise,
     stop,

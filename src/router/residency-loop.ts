@@ -304,7 +304,12 @@ export class ResidencyLoop implements AsyncDisposable {
       instance.server = server;
       instance.state = "ready";
       this.#runs.loaded(instance);
-      log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
+      const { contextTokens, deviceBytes = {} } = server.telemetry;
+      const memory = Object.entries(deviceBytes).map(([device, bytes]) => `, ${Math.round(bytes / 1e6)} MB on ${device}`);
+      log.info(
+        "router",
+        `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms with ${contextTokens} tokens of context${memory.join("")}`,
+      );
       this.#watch(instance, server);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.

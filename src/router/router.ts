@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { childEnvironment, FlmProgram, type BackendContext } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
+import type { AnswerTimings } from "../dialects/index.ts";
 import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
@@ -92,6 +93,10 @@ export interface Router extends AsyncDisposable {
    * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
    */
   deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<number>;
+  /**
+   * An answer is over: counts what it cost. Without figures of its own those count that the engine prints, a moment later.
+   */
+  noteAnswer(lease: Lease, timings: AnswerTimings | undefined): void;
   /** Resident models, most recently used first. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
@@ -333,6 +338,18 @@ class LocalRouter implements Router {
     const names = this.#loop.instances.map((instance) => instance.model).filter((name) => entry === undefined || name === entry.id);
     await Promise.all(names.map((name) => this.#loop.unload(name)));
     return names;
+  }
+
+  noteAnswer({ entry, telemetry }: Lease, timings: AnswerTimings | undefined): void {
+    if (telemetry === undefined) return;
+    const { answers, contextTokens } = telemetry;
+    const record = (figures: AnswerTimings) => {
+      this.stats.record({ model: entry.id, contextTokens, timeToFirstTokenMs: figures.promptMs, ...figures });
+    };
+    if (timings !== undefined) {
+      answers.told(timings);
+      record(timings);
+    } else void answers.ofSilentAnswer().then((printed) => printed && record(printed));
   }
 
   get waitingCount(): number {

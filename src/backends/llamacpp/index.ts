@@ -2,6 +2,7 @@ import { errorMessage, RouterError } from "../../errors.ts";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess, type LaunchPlan } from "../engine-process.ts";
 import { engineEnvironment } from "./engine-environment.ts";
+import { LlamaCppOutput } from "./engine-output.ts";
 import { findExecutable, type LlamaCppExecutable } from "./find-executable.ts";
 import { readEnvFile } from "./install/read-env-file.ts";
 import { RELEASE_VARIANTS, type ReleaseVariant } from "./install/release-variants.ts";
@@ -78,6 +79,7 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
         backend: "llamacpp",
         context,
         request,
+        readOutput: (onFact) => new LlamaCppOutput(onFact),
         plansFor: (port) => {
           if (isCpuOnly) return [plan(port, false)];
           return options.isCpuFallbackOff ? [plan(port, true)] : [plan(port, true), { ...plan(port, false), note }];

@@ -14,6 +14,7 @@ const Stats = v.looseObject({
   output_tokens: number,
   decode_token_times: v.null(),
   cached_tokens: number,
+  context_size: number,
   draft_acceptance: number,
   model: v.nullable(v.string()),
   models: v.record(v.string(), v.looseObject({ requests: v.number() })),
@@ -58,6 +59,7 @@ function renderRequest(request: RequestRecord | undefined) {
     input_tokens: request?.promptTokens ?? null,
     output_tokens: request?.completionTokens ?? null,
     cached_tokens: request?.cachedTokens ?? null,
+    context_size: request?.contextTokens ?? null,
     draft_acceptance: draftTokens ? (draftTokensAccepted ?? 0) / draftTokens : null,
   };
 }
