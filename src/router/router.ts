@@ -177,6 +177,13 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
   return new RouterError("WRONG_MODEL_KIND", `${id} is a model for ${USES[kindOfLabels(labels)]}, not for ${USES[wanted]}`, { hint });
 }
 
+/** Gives the lease back when its model is of another kind than wanted. */
+function requireKind(lease: Lease, kind: ModelKind | undefined): Lease {
+  if (kind === undefined || kindOfLabels(lease.entry.labels) === kind) return lease;
+  lease.release();
+  throw wrongKind(lease.entry, kind);
+}
+
 interface RouterParts {
   readonly catalog: PresetCatalog;
   readonly library: ModelLibrary;
@@ -211,7 +218,12 @@ class LocalRouter implements Router {
     this.library = parts.library;
     this.engines = parts.engines;
     this.events = parts.events;
-    this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
+    const { log } = parts;
+    this.stats = new RequestStats({
+      onRecord(request) {
+        if (log.isEnabled("debug")) log.debug(request.model, describeRequest(request));
+      },
+    });
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
     this.#timing = parts.timing;
@@ -234,11 +246,16 @@ class LocalRouter implements Router {
 
   async acquire(model: string, options: AcquireOptions): Promise<Lease> {
     const { signal, kind, mayDownload = false, autoload = this.#settings.isAutoloadOn, isPassive } = options;
+    signal.throwIfAborted();
+    const known = this.#loop.serveNow(model, { isPassive });
+    if (known !== undefined) return await this.#timing.beforeRequest(requireKind(known, kind), signal);
     if (!autoload) await this.#requireLoaded(model);
     const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
     await this.#checkBeforeEviction(entry, {}, signal);
-    return await this.#timing.beforeRequest(await this.#loop.acquire(entry, { signal, isPassive }), signal);
+    const lease = await this.#loop.acquire(entry, { signal, isPassive });
+    this.#loop.remember(model, entry);
+    return await this.#timing.beforeRequest(lease, signal);
   }
 
   async #requireLoaded(model: string): Promise<void> {
@@ -304,6 +321,7 @@ class LocalRouter implements Router {
     const optionsOf = (model: string) => JSON.stringify([...(this.presets.presetOf(model)?.options ?? [])]);
     const running = this.#loop.instances.map(({ model }) => ({ model, options: optionsOf(model) }));
     this.presets.book = await this.#readBook();
+    this.#loop.forgetNames();
     this.#launcher.forget();
     const checks = running.map(async ({ model, options }) => {
       const entry = await this.catalog.find(model);
