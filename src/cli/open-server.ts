@@ -39,7 +39,7 @@ export async function openServer(): Promise<OpenedServer> {
     sourceRules: { allowedHosts: [], allowedOrigins: [] },
     onShutdown: () => {},
   });
-  const connection = { upgrade: () => false, bodyIsRead: () => {} };
+  const connection = { upgrade: () => false, bodyIsRead: () => {}, answerHasEnded: () => {} };
   const client = new LemonadeClient({
     apiKey: command.secret,
     fetch: async (url, init) => await app.fetch(new Request(url, init), connection),

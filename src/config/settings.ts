@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { RouterError } from "../errors.ts";
-import { LOG_LEVELS, splitArguments, type LogLevel } from "../platform/index.ts";
+import { isTruthy, LOG_LEVELS, splitArguments, type LogLevel } from "../platform/index.ts";
 import { directoriesFrom, type Directories } from "./directories.ts";
 import { engineSettingsFrom, type EngineSettings } from "./engine-settings.ts";
 
@@ -127,10 +127,10 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
     ),
     modelsMax,
     modelsPreset: presetFile === "" ? undefined : resolve(presetFile),
-    isAutoloadOn: flags.modelsAutoload !== false && !env["LEMONADE_NO_MODELS_AUTOLOAD"],
+    isAutoloadOn: flags.modelsAutoload !== false && !isTruthy(env["LEMONADE_NO_MODELS_AUTOLOAD"]),
     allowedHosts: pick("--allowed-hosts", flags.allowedHosts, "LEMONADE_ALLOWED_HOSTS", list, []).map((name) => name.toLowerCase()),
     allowedOrigins: pick("--allowed-origins", flags.allowedOrigins, "LEMONADE_ALLOWED_ORIGINS", list, []),
-    isWithoutApiKey: flags.withoutApiKey === true || Boolean(env["LEMONADE_WITHOUT_API_KEY"]),
+    isWithoutApiKey: flags.withoutApiKey === true || isTruthy(env["LEMONADE_WITHOUT_API_KEY"]),
     webappDir: pick("--webapp-dir", flags.webappDir, "LEMONADE_WEBAPP_DIR", existingFolder, undefined),
     isCi: Boolean(env["LEMONADE_CI_MODE"]),
   };

@@ -24,13 +24,14 @@ import { webEndpoints } from "./endpoints/web.ts";
 import { Generations } from "./generations.ts";
 import type { Connection } from "./listen.ts";
 import { json } from "./json.ts";
+import { pathOf } from "./request-url.ts";
 import {
   addCorsHeaders,
   authorize,
   checkSource,
   identify,
   preflight,
-  redactForStrangers,
+  redactionFor,
   type Identity,
   type KnownKeys,
   type SourceRules,
@@ -99,8 +100,10 @@ export function createApp(options: AppOptions): App {
       const identity = identify(request.headers, options);
       const bindings: Bindings = { connection, identity, renderError };
       let response: Response;
+      let isSourceKnown = false;
       try {
         checkSource(request, sourceRules);
+        isSourceKnown = true;
         const handler = exact.get(`${request.method} ${pathOf(request.url)}`);
         response = handler === undefined ? await routes.fetch(request, bindings) : await handler(request, bindings, {});
       } catch (error) {
@@ -108,7 +111,8 @@ export function createApp(options: AppOptions): App {
       }
       response.headers.set("x-request-id", requestId);
       const origin = request.headers.get("origin");
-      if (origin !== null && response.status !== FORBIDDEN_SOURCE) addCorsHeaders(response.headers, origin);
+      // A page that may not use this server may not read why either.
+      if (origin !== null && isSourceKnown) addCorsHeaders(response.headers, origin);
       return response;
     },
   };
@@ -136,13 +140,6 @@ function exactRoutes(endpoints: readonly Endpoint[]): ReadonlyMap<string, Handle
     }
   }
   return routes;
-}
-
-/** The path of an absolute URL as it was sent: one that needs decoding is left to the router. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return url.slice(start, end === -1 ? undefined : end);
 }
 
 function createRoutes(endpoints: readonly Endpoint[]): Hono<{ Bindings: Bindings }> {
@@ -182,10 +179,10 @@ async function withoutBody(response: Response): Promise<Response> {
 function errorResponse(error: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
   const { request, identity, log, requestId } = call;
   if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
-  const what = `${request.method} ${new URL(request.url).pathname} [${requestId}]`;
+  const what = `${request.method} ${pathOf(request.url)} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
   else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  const { status, body } = call.renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);
+  const { status, body } = call.renderError(error, redactionFor(identity));
   return json(body, { status });
 }
 
@@ -205,5 +202,3 @@ function methodsByPath(endpoints: readonly Endpoint[]): Map<string, string[]> {
 
 /** nginx's number for a client that left before its answer; nobody reads it. */
 const CLIENT_CLOSED_REQUEST = 499;
-/** A page that may not use this server may not read why either. */
-const FORBIDDEN_SOURCE = 403;

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { RouterError, type ErrorCode } from "../errors.ts";
 import type { Connection } from "./listen.ts";
 import { readBody, type Body } from "./read-body.ts";
+import { queryOf } from "./request-url.ts";
 import type { Identity } from "./security/index.ts";
 
 /** What a caller must be allowed to do: ask models, manage them, or administer the server. `public` needs no key. */
@@ -75,9 +76,11 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
     query: querySchema as v.GenericSchema<unknown, never> | undefined, // Only its description is read from here on.
     body: bodySchema as v.GenericSchema<unknown, never> | undefined,
     async answer(request, context) {
-      const query = (querySchema === undefined ? undefined : check(querySchema, queryOf(request), "query")) as Q;
+      const query = (
+        querySchema === undefined ? undefined : check(querySchema, Object.fromEntries(queryOf(request.url) ?? []), "query")
+      ) as Q;
       const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
-      if (facts.form === undefined) context.connection.bodyIsRead(request);
+      if (facts.form === undefined) context.connection.bodyIsRead();
       const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
       return await handle({ request, signal: request.signal, ...context, query, body, bytes: read.bytes });
     },
@@ -85,11 +88,6 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
 }
 
 const EMPTY_BODY: Body = { bytes: new Uint8Array(0), fields: {} };
-
-function queryOf(request: Request): Record<string, string> {
-  const at = request.url.indexOf("?");
-  return at === -1 ? {} : Object.fromEntries(new URLSearchParams(request.url.slice(at + 1)));
-}
 
 function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: "query" | "field"): T {
   const parsed = v.safeParse(schema, value);

@@ -3,6 +3,7 @@ import type { Conversations } from "./conversations.ts";
 import type { Call } from "./endpoint.ts";
 import type { Generations } from "./generations.ts";
 import { relay, type RelayRequest } from "./relay.ts";
+import { queryOf } from "./request-url.ts";
 import { callerOf, requireReachable } from "./security/index.ts";
 
 export interface RelayContext {
@@ -25,6 +26,7 @@ export async function relayCall(context: RelayContext, call: Call<unknown, unkno
     autoload: autoloadOf(call.request),
     mayDownload: call.identity.scopes.includes("manage"),
     signal: call.signal,
+    onEnd: () => call.connection.answerHasEnded(),
     generations,
     caller: callerOf(call),
     ...choice,
@@ -35,9 +37,8 @@ export async function relayCall(context: RelayContext, call: Call<unknown, unkno
 
 /** `autoload=true` or `1` loads the model for this request, anything else but nothing does not. */
 function autoloadOf({ url }: Request): boolean | undefined {
-  const at = url.indexOf("?");
-  const value = at === -1 ? null : new URLSearchParams(url.slice(at)).get("autoload");
-  return value === null || value === "" ? undefined : value === "true" || value === "1";
+  const value = queryOf(url)?.get("autoload");
+  return !value ? undefined : value === "true" || value === "1";
 }
 
 interface ConversationCall {

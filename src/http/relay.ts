@@ -27,6 +27,8 @@ export interface RelayRequest {
   readonly signal: AbortSignal;
   /** Given when the request outlives its client, whose signal this is: the answer is then read to its end all the same. */
   readonly abandoned?: AbortSignal | undefined;
+  /** Called when the last byte has been passed on, or nobody wants it any more. */
+  readonly onEnd: () => void;
   /** Called when the model is loaded and the engine is about to be asked. */
   readonly onAcquired?: (() => void) | undefined;
   /** Where the request is entered while it runs, and who sent it. */
@@ -115,6 +117,7 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
   const end = (tail: readonly Uint8Array[]) => {
     generation.end();
     lease.release();
+    request.onEnd();
     router.noteAnswer(lease, readTimings(textOf(tail)));
   };
   const { upstream, translation } = await ask(lease, request, generation.signal);

@@ -1,6 +1,8 @@
 export { describeExit, SupervisedChild, type ChildOptions, type ExitInfo, type StopSteps } from "./child-process.ts";
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
+export { isTruthy } from "./is-truthy.ts";
 export { LineSplitter } from "./line-splitter.ts";
+export { isLoopback } from "./loopback.ts";
 export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./log.ts";
 export { findPortHolder, type PortHolder } from "./port-holder.ts";
 export { isSameProcess, processIdentity } from "./process-identity.ts";

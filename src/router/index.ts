@@ -5,6 +5,7 @@ export type { Lease } from "./lease.ts";
 export {
   beginUpload,
   findIncompatibleModels,
+  pathOfId,
   removeIncompatibleModels,
   type Catalog,
   type CatalogEntry,

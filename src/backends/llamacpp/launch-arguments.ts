@@ -97,7 +97,8 @@ function checkExtraArguments(extra: readonly string[], known: { managed: readonl
   const reserved = known.managed.flatMap((flag) => SPELLINGS.find((names) => names[0] === flag) ?? [flag]);
   for (const word of extra) {
     if (!/^--?[a-zA-Z]/.test(word)) continue;
-    const flag = word.split("=", 1)[0] ?? word;
+    const [spelled = ""] = word.split("=", 1);
+    const flag = spelled.startsWith("--") ? spelled.replaceAll("_", "-") : spelled; // As llama.cpp does before it looks.
     if (reserved.includes(flag)) {
       throw new RouterError("CONFIG_INVALID", `The engine argument ${flag} is set by lemonade itself`, {
         hint: `Arguments that lemonade sets in this launch: ${reserved.join(", ")}.`,

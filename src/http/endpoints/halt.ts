@@ -16,14 +16,15 @@ const Halted = v.looseObject({
 const query = v.looseObject({ model: v.optional(ModelName) });
 
 /**
- * `halt` ends generations, never the server: the caller's own ones, or all of one model. Lemonade's page sends it with GET on every press
- * of Stop, and its tray with POST.
+ * `halt` ends generations, never the server: the caller's own ones, or all of one model. Lemonade's page sends a bare GET on every press of
+ * Stop, right after it has left its own answer, which ends that: another tab's, of the same program at the same address, goes on.
  */
 export function haltEndpoints(router: Router, generations: Generations): Endpoint[] {
   const halt = async (call: Call<unknown, unknown>, model: string | undefined) => {
     const { request } = call;
     refuseForeignFrame(request);
-    if (request.method === "HEAD") return json({ terminated: true, halted: 0 }); // To look is not to do.
+    // To look is not to do, and a request that names nothing means no answer of somebody else.
+    if (request.method === "HEAD" || (request.method === "GET" && model === undefined)) return json({ terminated: true, halted: 0 });
     return json({ terminated: true, halted: generations.halt(await chosen(call, model), halted()) });
   };
   const chosen = async (call: Call<unknown, unknown>, model: string | undefined): Promise<(generation: Generation) => boolean> => {
@@ -39,14 +40,20 @@ export function haltEndpoints(router: Router, generations: Generations): Endpoin
     paths: below("halt"),
     scope: "infer",
     tag: "Inference",
-    summary: "End one's own running generations, or with `model` (the scope manage too) all of that model",
     answers: { 200: { description: "They are ended: their streams finish with an error event", schema: Halted } },
   } as const satisfies Partial<EndpointSpec<undefined, undefined>>;
   return [
-    endpoint({ ...facts, method: "GET", query, handle: async (call) => await halt(call, call.query.model) }),
+    endpoint({
+      ...facts,
+      method: "GET",
+      summary: "With `model` (and the scope manage) end all running generations of that model; without one, nothing",
+      query,
+      handle: async (call) => await halt(call, call.query.model),
+    }),
     endpoint({
       ...facts,
       method: "POST",
+      summary: "End one's own running generations, or with `model` (the scope manage too) all of that model",
       query,
       body: v.looseObject({ model: optional(ModelName), model_name: optional(ModelName) }),
       handle: async (call) => await halt(call, call.body.model ?? call.body.model_name ?? call.query.model),

@@ -1,10 +1,9 @@
 import * as v from "valibot";
-import { renderErrorEvent } from "../../dialects/index.ts";
 import { RouterError } from "../../errors.ts";
 import type { DownloadStatus, Router } from "../../router/index.ts";
-import { endpoint, type Endpoint } from "../endpoint.ts";
+import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
+import { taskResponse } from "../event-response.ts";
 import { json } from "../json.ts";
-import { streamOf } from "../stream-of.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 
 const flag = optional(v.boolean());
@@ -48,7 +47,7 @@ export function libraryEndpoints(router: Router): Endpoint[] {
         "Download a model, and register it when its name is new; with `stream` the progress as events; with `subscribe: false` at once",
       body: PullFields,
       answers: { 200: { description: "It is here", schema: Success, hasEvents: true } },
-      handle: async ({ body, signal }) => await pull(router, body, signal),
+      handle: async (call) => await pull(router, call),
     }),
     endpoint({
       method: "GET",
@@ -140,7 +139,8 @@ function nameOf(body: { model_name?: string | null | undefined; model?: string |
   return name;
 }
 
-async function pull(router: Router, body: v.InferOutput<typeof PullFields>, signal: AbortSignal): Promise<Response> {
+async function pull(router: Router, call: Call<v.InferOutput<typeof PullFields>, unknown>): Promise<Response> {
+  const { body, signal } = call;
   const model = nameOf(body);
   const { library } = router;
   const request = {
@@ -161,30 +161,25 @@ async function pull(router: Router, body: v.InferOutput<typeof PullFields>, sign
   const stopsWithClient = body.stop_on_disconnect ?? false;
   const stop = () => void library.control(download?.id ?? "", "pause").catch(() => {}); // It may be over already.
   if (stopsWithClient) signal.addEventListener("abort", stop, { once: true });
-  if (body.stream) return progressStream(router, { download, done, signal });
+  if (body.stream) return progressStream(router, call, { download, done });
   if (download !== undefined) await library.wait(download.id, signal);
   signal.removeEventListener("abort", stop);
   return json(done);
 }
 
-/** Progress as server-sent events: `progress` at most ten times a second, then `complete` or `error`. */
-function progressStream(router: Router, pulled: { download: DownloadStatus | undefined; done: unknown; signal: AbortSignal }): Response {
-  const { download, done, signal } = pulled;
-  async function* events(): AsyncGenerator<string> {
-    const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-    try {
-      if (download !== undefined) {
-        for await (const status of router.library.watch(download.id, signal)) yield event("progress", renderDownload(status));
-        await router.library.wait(download.id, signal);
-      }
-      yield event("complete", done);
-    } catch (error) {
-      if (!signal.aborted) yield `event: error\n${renderErrorEvent(error)}`;
-    }
+/** Progress as server-sent events, at most ten times a second. */
+function progressStream(
+  router: Router,
+  call: Call<unknown, unknown>,
+  pulled: { download: DownloadStatus | undefined; done: unknown },
+): Response {
+  const { download, done } = pulled;
+  async function* progress(signal: AbortSignal) {
+    if (download === undefined) return;
+    for await (const status of router.library.watch(download.id, signal)) yield renderDownload(status);
+    await router.library.wait(download.id, signal);
   }
-  return new Response(streamOf(events()), {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
-  });
+  return taskResponse(call, (left) => ({ progress: progress(left), result: async () => done }));
 }
 
 function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> {

@@ -54,7 +54,7 @@ export function localModelEndpoints({ router, hubCacheDir }: LocalModelOptions):
             await upload.addFile(part.fileName, part.content);
           }
         }
-        connection.bodyIsRead(request);
+        connection.bodyIsRead();
         const { id } = await upload.finish(uploadedModel(fields), { signal });
         return json({ status: "success", message: `Model ${id} uploaded and registered successfully`, model_name: id });
       },

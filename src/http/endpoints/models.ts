@@ -4,7 +4,7 @@ import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { describeModel } from "./llamacpp-router/index.ts";
-import { requireReachable, type Identity } from "../security/index.ts";
+import { requireReachable, shownPath, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
 
 const Model = v.looseObject({
@@ -19,14 +19,14 @@ const Model = v.looseObject({
 });
 
 /** A model as OpenAI clients and Lemonade's own read it. */
-export function renderModel(entry: CatalogEntry, createdSeconds: number): v.InferOutput<typeof Model> {
+function renderModel(entry: CatalogEntry, createdSeconds: number, identity: Identity): v.InferOutput<typeof Model> {
   return {
     id: entry.id,
     object: "model",
     created: createdSeconds,
     owned_by: "lemonade",
     name: entry.id,
-    checkpoint: entry.checkpoint,
+    checkpoint: shownPath(entry.checkpoint, identity),
     recipe: entry.recipe,
     downloaded: entry.isDownloaded,
     labels: [...entry.labels],
@@ -35,9 +35,10 @@ export function renderModel(entry: CatalogEntry, createdSeconds: number): v.Infe
   };
 }
 
-function renderDetails({ files, facts, contextTokens, memory, totalBytes, freeBytes }: ModelDetails): Record<string, unknown> {
+function renderDetails(details: ModelDetails, identity: Identity): Record<string, unknown> {
+  const { files, facts, contextTokens, memory, totalBytes, freeBytes } = details;
   return {
-    files: files.map(({ path, sizeBytes }) => ({ path, size: sizeBytes })),
+    files: files.map(({ path, sizeBytes }) => ({ path: shownPath(path, identity), size: sizeBytes })),
     architecture: facts.architecture,
     quantization: facts.quant ?? null,
     parameters: facts.parameterCount,
@@ -63,7 +64,7 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
   const describe = async (entry: CatalogEntry, identity: Identity): Promise<v.InferOutput<typeof Model>> => ({
     // llama.cpp's clients look here, too.
     ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds),
-    ...renderModel(entry, createdSeconds),
+    ...renderModel(entry, createdSeconds, identity),
   });
   return [
     endpoint({
@@ -99,7 +100,7 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
         const model = await describe(entry, identity);
         if (query.details !== "true") return json(model);
         const contextTokens = query.ctx_size === undefined ? undefined : Number(query.ctx_size);
-        return json({ ...model, ...renderDetails(await router.details(entry, { contextTokens })) });
+        return json({ ...model, ...renderDetails(await router.details(entry, { contextTokens }), identity) });
       },
     }),
   ];

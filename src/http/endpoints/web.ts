@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { RouterError } from "../../errors.ts";
-import type { Router } from "../../router/index.ts";
+import type { CatalogEntry, Router } from "../../router/index.ts";
 import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
 import { fillPage } from "../page-template.ts";
+import { shownPath, type Identity } from "../security/index.ts";
 import { fileResponse, findStaticFile, NO_CACHE, typeOf } from "../static-file.ts";
 
 export interface WebOptions {
@@ -57,10 +58,15 @@ async function otherPage(folder: string, { router, call }: { router: Router; cal
   const { request, identity } = call;
   const page = fillPage(await readFile(file, "utf8"), {
     port: Number(new URL(request.url).port || 80),
-    models: identity.scopes.includes("infer") ? await router.catalog.list({ all: true }) : [],
+    models: identity.scopes.includes("infer") ? (await router.catalog.list({ all: true })).map((entry) => shownEntry(entry, identity)) : [],
     platform: process.platform,
   });
   return pageResponse(page, LOOSE_POLICY);
+}
+
+function shownEntry(entry: CatalogEntry, identity: Identity): CatalogEntry {
+  const { checkpoint, mmproj } = entry;
+  return { ...entry, checkpoint: shownPath(checkpoint, identity), mmproj: mmproj === undefined ? undefined : shownPath(mmproj, identity) };
 }
 
 function pageResponse(page: string, policy: string): Response {

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { RouterError } from "../../errors.ts";
+import { isLoopback } from "../../platform/index.ts";
 
 export interface SourceRules {
   /** Host names beside addresses and `localhost` under which this server may be asked. */
@@ -42,15 +43,16 @@ function isKnownOrigin(origin: string, host: string | null, { allowedOrigins }: 
   if (!URL.canParse(origin)) return false; // Also "null": a sandboxed page or a local file.
   const url = new URL(origin);
   if (PROGRAM_SCHEMES.includes(url.protocol)) return true;
-  const name = hostnameOf(url.host);
-  return url.host === host || name === "localhost" || name === "::1" || name.startsWith("127.");
+  return url.host === host || isLoopback(hostnameOf(url.host));
 }
 
-/** The name of `name:port` or `[address]:port`, in lower case and without a final dot. */
+/** The name of `name:port` or `[address]:port`, in lower case and without a final dot; an empty one when it is neither. */
 function hostnameOf(host: string): string {
-  const name = host.startsWith("[") ? host.slice(1, host.indexOf("]")) : host.replace(/:\d*$/, "");
-  return name.toLowerCase().replace(/\.$/, "");
+  const [, name = "", address = name, port] = /^(?:([^\s:/?#@\\[\]]+)|\[([\da-f.]*:[\da-f:.]*)\])(?::(\d*))?$/i.exec(host) ?? [];
+  return Number(port ?? 0) > MAX_PORT ? "" : address.toLowerCase().replace(/\.$/, "");
 }
+
+const MAX_PORT = 65_535;
 
 function originNotAllowed(origin: string): RouterError {
   return new RouterError("ORIGIN_NOT_ALLOWED", `Pages of ${origin} may not use this server`, { hint: "Allow it with --allowed-origins." });

@@ -1,6 +1,6 @@
 import { maskSecrets, type ListedModel, type StatusValue } from "../../../dialects/llamacpp/index.ts";
 import { filesOf, type CatalogEntry, type DownloadStatus, type ModelRun, type Router } from "../../../router/index.ts";
-import { redactForStrangers, type Identity } from "../../security/index.ts";
+import { redactForStrangers, shownPath, type Identity } from "../../security/index.ts";
 
 const STATUS: Readonly<Record<ModelRun["state"], StatusValue>> = {
   unloaded: "unloaded",
@@ -31,14 +31,14 @@ export async function describeModel(
   const planned = await router.describeLaunch(entry);
   const preset = router.presets.presetOf(entry.id)?.launch;
   const commandLine = maskSecrets(run.commandLine.length > 0 ? run.commandLine : planned.commandLine);
-  const ini = presetIni(entry.id, planned.options);
+  const ini = presetIni(entry.id, new Map([...planned.options].map(([name, value]) => [name, shownPath(value, identity)])));
   const isShown = identity.scopes.includes("admin");
   return {
     id: entry.id,
     aliases: preset?.aliases ?? [],
     tags: preset?.tags ?? [],
     status: STATUS[run.state],
-    args: isShown ? commandLine : commandLine.map(redactForStrangers),
+    args: isShown ? commandLine : commandLine.map((word) => redactForStrangers(shownPath(word, identity))),
     preset: isShown ? ini : redactForStrangers(ini),
     failure: run.failure && { ...run.failure, message: isShown ? run.failure.message : redactForStrangers(run.failure.message) },
     source: sourceOf(router, entry),

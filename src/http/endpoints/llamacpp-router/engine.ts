@@ -1,11 +1,13 @@
 import * as v from "valibot";
-import { chatRequestOf, responsesThroughChat } from "../../../dialects/index.ts";
+import { chatRequestOf, responsesThroughChat, type Translation } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
 import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
 import { readBytes } from "../../read-body.ts";
 import type { Detour } from "../../relay.ts";
+import { targetOf } from "../../request-url.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
+import { shownPath, type Identity } from "../../security/index.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 import { routerProps } from "./lists.ts";
 
@@ -60,7 +62,7 @@ export function engineEndpoints(context: RelayContext): Endpoint[] {
         handle: async (call) =>
           await relayNamed(context, call, {
             model: call.body.model,
-            path: pathOf(call.request),
+            path: targetOf(call.request.url),
             body: call.bytes,
             detour: detour && (() => detour(call.body)),
           }),
@@ -108,14 +110,27 @@ function loraEndpoint(context: RelayContext): Endpoint {
     answers: answers(ANSWER, 400, 404, 500, 501, 503),
     async handle(call) {
       const body = await readBytes(call.request);
-      return await relayNamed(context, call, { model: call.query.model, path: pathOf(call.request), body });
+      return await relayNamed(context, call, { model: call.query.model, path: targetOf(call.request.url), body });
     },
   });
 }
 
 /** Questions do not count as use: whoever watches a model does not keep it from making room. */
 async function question(context: RelayContext, call: Call<undefined, v.InferOutput<typeof Query>>): Promise<Response> {
-  return await relayNamed(context, call, { model: call.query.model, method: "GET", path: pathOf(call.request), isPassive: true });
+  const { query, request, identity } = call;
+  const choice = { method: "GET", path: targetOf(request.url), isPassive: true, translation: withShownPaths(identity) } as const;
+  return await relayNamed(context, call, { ...choice, model: query.model });
+}
+
+/** What an engine tells of itself, with as much of `model_path`, and of an adapter's `path`, as its reader may see. */
+function withShownPaths(identity: Identity): Translation | undefined {
+  if (identity.scopes.includes("admin")) return undefined;
+  const shorten = (key: string, value: unknown): unknown =>
+    /(?:^|_)path$/.test(key) && typeof value === "string" ? shownPath(value, identity) : value;
+  return {
+    events: (text) => text,
+    whole: (text) => (/^[[{]/.test(text) ? JSON.stringify(JSON.parse(text, shorten)) : text), // The counters are no JSON.
+  };
 }
 
 type NamedChoice = Omit<RelayChoice, "model"> & { readonly model: string | null | undefined };
@@ -135,9 +150,4 @@ async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, {
 function throughChat(fields: Readonly<Record<string, unknown>>): Detour {
   const body = new TextEncoder().encode(JSON.stringify(chatRequestOf(fields)));
   return { path: "/v1/chat/completions", body, translation: responsesThroughChat() };
-}
-
-/** The path as it was asked for, with its query. */
-function pathOf({ url }: Request): string {
-  return url.slice(url.indexOf("/", url.indexOf("//") + 2));
 }
