@@ -58,8 +58,8 @@ export interface Engines extends AsyncDisposable {
   ensureLlamaCpp(variant: ReleaseVariant, signal: AbortSignal): Promise<void>;
   /** The same for FastFlowLM, with its driver. */
   ensureFlm(signal: AbortSignal): Promise<void>;
-  /** Published variants that make use of this machine, as far as is known at once. */
-  usableVariants(): Promise<readonly string[]>;
+  /** Published variants that make use of this machine; undefined where the hardware does not answer within a few seconds. */
+  usableVariants(): Promise<readonly string[] | undefined>;
   /** Whether an NPU answers. */
   hasNpu(): Promise<boolean>;
 }

@@ -29,6 +29,9 @@ import { formatEngineName, type EngineName, type EngineQuery } from "./engine-na
 import { describeEngines, type EngineStatus } from "./engine-status.ts";
 import type { Engines, EnginesOptions, InstalledEngine, InstallOptions } from "./engines.ts";
 
+/** On the first start ever a model waits for facts that choose its build: tools of GPU vendors take up to a second. */
+const FIRST_FACTS_MS = 3000;
+
 /** Everything that engines do, with the code that it takes. Loaded by `createEngines` at the first question that needs it. */
 export class MachineEngines implements Engines {
   readonly #options: EnginesOptions;
@@ -89,9 +92,9 @@ export class MachineEngines implements Engines {
     await this.#installFlm({ signal, onProgress: logProgress(this.#options.log, "flm") });
   }
 
-  async usableVariants(): Promise<readonly string[]> {
-    const facts = await (await this.#systemInfo()).current();
-    return reportVariants(facts, readReleaseTable()).flatMap(({ variant, isUsable }) => (isUsable ? [variant] : []));
+  async usableVariants(): Promise<readonly string[] | undefined> {
+    const facts = await (await this.#systemInfo()).known(FIRST_FACTS_MS);
+    return facts && reportVariants(facts, readReleaseTable()).flatMap(({ variant, isUsable }) => (isUsable ? [variant] : []));
   }
 
   async hasNpu(): Promise<boolean> {

@@ -23,8 +23,8 @@ export interface FindOptions {
   readonly searchPath: string | undefined;
   /** The user's own executables by variant; each takes the place of an installed one while its file is there. */
   readonly own?: Readonly<Record<string, string>> | undefined;
-  /** Variants that can use this machine's hardware: asked when several are installed, of which these are taken first. */
-  readonly usableVariants?: (() => Promise<readonly string[]>) | undefined;
+  /** Variants that can use this machine's hardware, if that is known: asked when several are installed, of which these are taken first. */
+  readonly usableVariants?: (() => Promise<readonly string[] | undefined>) | undefined;
 }
 
 /** Where a `llama-server` is, looked up in this order: the named path, the install folder, PATH. */
@@ -38,11 +38,10 @@ export async function findExecutable(options: FindOptions): Promise<LlamaCppExec
       const path = mine !== undefined && (await isExecutable(mine)) ? mine : await findInFolder(join(binDir, "llamacpp", candidate));
       if (path !== undefined) installed.push({ path, variant: candidate });
     }
-    if (installed.length > 1 && usableVariants !== undefined) {
-      // A build for a GPU that is not here would run on the CPU, worse than one that was made for it.
-      const usable = ["from-source", ...(await usableVariants())];
-      return installed.find((one) => usable.includes(one.variant)) ?? installed[0];
-    }
+    // A build for a GPU that is not here would run on the CPU, worse than one that was made for it.
+    const usable = installed.length > 1 ? await usableVariants?.() : undefined;
+    const fitting = usable && installed.find(({ variant: one }) => one === "from-source" || usable.includes(one));
+    if (fitting !== undefined) return fitting;
     if (installed[0] !== undefined) return installed[0];
     if (variant !== "auto") return undefined;
   }

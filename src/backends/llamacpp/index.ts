@@ -3,7 +3,7 @@ import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess, type LaunchPlan } from "../engine-process.ts";
 import { explainStartFailure } from "../explain-start-failure.ts";
 import { engineEnvironment } from "./engine-environment.ts";
-import { findExecutable, type LlamaCppExecutable } from "./find-executable.ts";
+import { findExecutable, type FindOptions, type LlamaCppExecutable } from "./find-executable.ts";
 import { readEnvFile } from "./install/read-env-file.ts";
 import { RELEASE_VARIANTS, type ReleaseVariant } from "./install/release-variants.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
@@ -21,8 +21,8 @@ export interface LlamaCppOptions {
   readonly seed?: number | undefined;
   /** The user's own executables by variant. */
   readonly own?: Readonly<Record<string, string>> | undefined;
-  /** Which published variants can use this machine's hardware. */
-  readonly usableVariants?: (() => Promise<readonly string[]>) | undefined;
+  /** Which published variants can use this machine's hardware, if that is known. */
+  readonly usableVariants?: FindOptions["usableVariants"];
   /** Installs the pinned build of a variant, or replaces an older one. Without it only what is here is used. */
   readonly install?: ((variant: ReleaseVariant, signal: AbortSignal) => Promise<void>) | undefined;
 }
