@@ -2,9 +2,8 @@ import { errorMessage, InstanceExitedError, RouterError } from "../../errors.ts"
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess, type LaunchPlan } from "../engine-process.ts";
 import { explainStartFailure } from "../explain-start-failure.ts";
-import { engineEnvironment } from "./engine-environment.ts";
+import { launchEnvironment } from "./engine-environment.ts";
 import { findExecutable, type FindOptions, type LlamaCppExecutable } from "./find-executable.ts";
-import { readEnvFile } from "./install/read-env-file.ts";
 import { RELEASE_VARIANTS, type ReleaseVariant } from "./install/release-variants.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
 import { launchArguments, type LaunchArgumentsOptions } from "./launch-arguments.ts";
@@ -49,7 +48,7 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
   const probe = async (signal?: AbortSignal) => {
     const found = await find();
     if (found === undefined) return undefined;
-    const env = { ...(await envFileOf(found, context)), ...engineEnvironment(found, context.env) };
+    const env = await launchEnvironment(found, context.env);
     return { found, env, build: await probeBuild(found.path, { env: { ...context.env, ...env }, signal }) };
   };
   const knownBuild = async (): Promise<LlamaCppBuild | undefined> => {
@@ -119,12 +118,6 @@ function createPreparation(
     }
     tried.add(wanted);
   };
-}
-
-/** Variables beside the executable, such as the device of a ROCm build; those of our own environment win. */
-async function envFileOf(found: LlamaCppExecutable, { env }: BackendContext): Promise<Record<string, string>> {
-  const variables = Object.entries(await readEnvFile(found.path));
-  return Object.fromEntries(variables.filter(([name]) => env[name] === undefined));
 }
 
 interface Launch extends Pick<LaunchArgumentsOptions, "flags" | "port" | "useGpu" | "seed"> {
