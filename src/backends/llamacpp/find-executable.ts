@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { RUN_ORDER } from "./install/release-variants.ts";
 
 /** The file name of the program on this system. */
 export const EXECUTABLE: string = process.platform === "win32" ? "llama-server.exe" : "llama-server";
@@ -10,9 +11,6 @@ export interface LlamaCppExecutable {
   /** Folder below `<binDir>/llamacpp`, or `bin` for a named path and `system` for one on PATH. */
   readonly variant: string;
 }
-
-/** Variants in the order in which an installed one is taken when none is asked for. */
-const PREFERENCE = ["metal", "cuda", "rocm", "vulkan", "from-source", "cpu"] as const;
 
 export interface FindOptions {
   /** Path named by `--llamacpp-bin` or `LEMONADE_LLAMACPP_BIN`: when given, only this one counts. */
@@ -33,7 +31,7 @@ export async function findExecutable(options: FindOptions): Promise<LlamaCppExec
   if (named !== undefined) return (await isExecutable(named)) ? { path: named, variant: "bin" } : undefined;
   if (variant !== "system") {
     const installed: LlamaCppExecutable[] = [];
-    for (const candidate of variant === "auto" ? PREFERENCE : [variant]) {
+    for (const candidate of variant === "auto" ? RUN_ORDER : [variant]) {
       const mine = own[candidate];
       const path = mine !== undefined && (await isExecutable(mine)) ? mine : await findInFolder(join(binDir, "llamacpp", candidate));
       if (path !== undefined) installed.push({ path, variant: candidate });
