@@ -98,7 +98,8 @@ export class MachineEngines implements Engines {
 
   async ensureFlm(signal: AbortSignal): Promise<void> {
     checkNpuDriver((await this.#completeFacts(signal)).npu?.driverVersion);
-    await this.#installFlm({ signal, onProgress: logProgress(this.#options.log, "flm") });
+    const { warnings } = await this.#installFlm({ signal, onProgress: logProgress(this.#options.log, "flm") });
+    for (const warning of warnings) this.#options.log.warning("install", warning);
   }
 
   async usableVariants(): Promise<readonly string[] | undefined> {
@@ -165,14 +166,14 @@ export class MachineEngines implements Engines {
   async #installFlm(options: InstallOptions): Promise<InstalledEngine> {
     const { flm, env } = this.#options;
     const { npu } = await this.#completeFacts(options.signal);
-    const { version, executable, wasInstalledAlready } = await installFlm({
+    const { version, executable, wasInstalledAlready, warnings } = await installFlm({
       ...this.#source(options),
       program: flm,
       env: childEnvironment(env),
       driverVersion: npu?.driverVersion,
       tag: options.version,
     });
-    return { name: { backend: "flm" }, version, path: executable, wasInstalledAlready, warnings: [] };
+    return { name: { backend: "flm" }, version, path: executable, wasInstalledAlready, warnings };
   }
 
   async #installEmbedded({ force = false, signal, onProgress }: InstallOptions): Promise<InstalledEngine> {

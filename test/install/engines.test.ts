@@ -141,6 +141,15 @@ describe.skipIf(process.platform !== "linux")("the command", () => {
     expect(await readdir(join(folder, ".."))).toEqual(["cpu"]);
   });
 
+  test("says when the API's limit kept it from checking what it fetched, and when it may ask again", async () => {
+    await publish(PINNED);
+    releases.apiCallsLeft = 0;
+    releases.apiLimitResetSeconds = Date.UTC(2026, 0, 1, 13, 37) / 1000;
+    const installed = await lemonade(["install", "llamacpp:cpu"]);
+    expect(installed).toMatchObject({ code: 0, stderr: expect.stringMatching(/warning: .*digest.*until 13:37 UTC\. .*GITHUB_TOKEN/) });
+    expect((await lemonade(["install", "llamacpp:cpu"])).stderr).toBe("");
+  });
+
   test("says what it cannot do, in one sentence each", async () => {
     expect(await lemonade(["install", "vulkan"])).toMatchObject({ code: 2, stderr: expect.stringContaining("llamacpp:vulkan") });
     expect(await lemonade(["install", "embedded", "--from-source"])).toMatchObject({

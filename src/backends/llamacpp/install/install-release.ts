@@ -5,6 +5,7 @@ import type { SystemFacts } from "../../../platform/system-info/index.ts";
 import {
   acquireFileLock,
   createStagingFolder,
+  downloadProgress,
   exists,
   extractArchive,
   InstallFailedError,
@@ -173,22 +174,15 @@ class Installation {
   async #download(): Promise<readonly string[]> {
     const { downloadsDir, downloadFile, onProgress, signal } = this.#options;
     const host = new ReleaseHost(this.#options);
-    const plans = await resolveAssets(this.#release, host, signal);
+    const { plans, warnings } = await resolveAssets(this.#release, host, signal);
+    this.#warnings.push(...warnings);
     await mkdir(downloadsDir, { recursive: true });
     const archives: string[] = [];
     for (const { name, url, sha256 } of plans) {
       // Tag and repository in the name: the runtime of CUDA is named alike in every release.
       const destination = join(downloadsDir, `${this.#release.repository.replace("/", "-")}-${this.#release.tag}-${basename(name)}`);
-      const report = (bytesDone: number, bytesTotal: number | undefined): void =>
-        onProgress?.({
-          stage: "downloading",
-          detail: name,
-          bytesDone,
-          bytesTotal,
-          fraction: bytesTotal === undefined || bytesTotal === 0 ? undefined : bytesDone / bytesTotal,
-        });
       try {
-        await downloadFile({ url, destination, sha256, onProgress: report, signal });
+        await downloadFile({ url, destination, sha256, onProgress: downloadProgress(name, onProgress), signal });
       } catch (error) {
         signal?.throwIfAborted();
         throw downloadError(error, { name, url, sha256 });
