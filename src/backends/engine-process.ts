@@ -2,6 +2,7 @@ import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
+import { logEngineLine } from "./engine-output.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
 import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
@@ -180,7 +181,7 @@ export class EngineProcess implements WrappedServer {
         cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,
-        onLine: (line) => context.log.debug(request.model, line),
+        onLine: (line) => logEngineLine(context.log, request.model, line),
         onProgress,
         onReport,
       });
