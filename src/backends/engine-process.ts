@@ -6,6 +6,7 @@ import type { EngineOutput, OutputLine } from "./engine-output.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
 import { EngineTelemetry, type EngineFact } from "./engine-telemetry.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
+import { logEngineLine } from "./log-engine-line.ts";
 import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
 
 /** One attempt to start an engine: another one may follow with other arguments when it fails. */
@@ -195,7 +196,7 @@ export class EngineProcess implements WrappedServer {
         records: context.records,
         onLine(line) {
           const read: OutputLine | undefined = output === undefined ? { text: line } : output.read(line);
-          if (read !== undefined) context.log.write(read.isError === true ? "error" : "debug", request.model, read.text);
+          if (read !== undefined) logEngineLine(context.log, request.model, read);
           return read?.text;
         },
         onProgress,

@@ -7,6 +7,7 @@ export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./l
 export { findPortHolder, type PortHolder } from "./port-holder.ts";
 export { isSameProcess, processIdentity } from "./process-identity.ts";
 export { ProcessRecords } from "./process-records.ts";
+export { SharedWork } from "./shared-work.ts";
 export { killGroup } from "./signal-group.ts";
 export { splitArguments } from "./split-arguments.ts";
 export { writeFileAtomic } from "./write-file-atomic.ts";

@@ -11,7 +11,6 @@ export interface ReleaseHostOptions {
 
 export interface PublishedAsset {
   readonly name: string;
-  readonly sizeBytes: number;
   readonly url: string;
   readonly sha256: string | undefined;
 }
@@ -21,7 +20,6 @@ const Release = v.object({
   assets: v.array(
     v.object({
       name: v.string(),
-      size: v.number(),
       browser_download_url: v.string(),
       // Published for every file uploaded since June 2025.
       digest: v.nullish(v.string()),
@@ -59,9 +57,8 @@ export class ReleaseHost {
     if (!response.ok) throw apiError(response, this.#token !== undefined);
     const release = v.safeParse(Release, await response.json().catch(() => undefined));
     if (!release.success) throw new InstallFailedError(`${response.url} answered with something that is no release`);
-    return release.output.assets.map(({ name, size, digest }) => ({
+    return release.output.assets.map(({ name, digest }) => ({
       name,
-      sizeBytes: size,
       // Not the address of the answer: a mirror may have copied the answer from GitHub.
       url: this.downloadUrl(repository, tag, name),
       sha256: /^sha256:([0-9a-f]{64})$/.exec(digest ?? "")?.[1],
@@ -89,6 +86,11 @@ export class ReleaseHost {
       });
     }
   }
+}
+
+/** Files whose names are known come without the API too, unlike the digests that they should have: the user is told. */
+export function unverifiedWarning(what: string, { message, hint }: InstallFailedError): string {
+  return `${what} could not be compared with its published digest: ${message}.${hint === undefined ? "" : ` ${hint}`}`;
 }
 
 function apiError(response: Response, hasToken: boolean): InstallFailedError {

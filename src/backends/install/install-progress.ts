@@ -12,3 +12,11 @@ export interface InstallProgress {
 }
 
 export type InstallProgressListener = (progress: InstallProgress) => void;
+
+/** A listener for the bytes of one download that reports them as progress of the installation. */
+export function downloadProgress(detail: string, onProgress: InstallProgressListener | undefined) {
+  return (bytesDone: number, bytesTotal: number | undefined): void => {
+    const fraction = bytesTotal === undefined || bytesTotal === 0 ? undefined : bytesDone / bytesTotal;
+    onProgress?.({ stage: "downloading", detail, bytesDone, bytesTotal, fraction });
+  };
+}
