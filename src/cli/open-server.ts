@@ -24,7 +24,7 @@ export async function openServer(): Promise<OpenedServer> {
   }
   const log = new Log({ level: "warning", sink: (line) => process.stderr.write(`${formatLogLine(line)}\n`) });
   const router = await createRouter({ settings, log, env: process.env });
-  const command = temporaryApiKey("the lemonade command");
+  const command = await temporaryApiKey("the lemonade command");
   const app = createApp({
     router,
     settings,

@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { findNode } from "../../scripts/find-node.ts";
-import { buildTinyModel, TINY_SENTENCE } from "../../src/model/index.ts";
+import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import { describeWith, ENGINES_FOLDER } from "../fixtures/index.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 

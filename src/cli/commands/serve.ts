@@ -17,7 +17,7 @@ export async function serve(flags: Flags): Promise<number> {
   if (running !== undefined) return alreadyRunning(running);
   const apiKeys = readApiKeys(settings.cacheDir, process.env);
   if (apiKeys.length === 0) requireLoopback(settings);
-  const command = temporaryApiKey("the lemonade command");
+  const command = await temporaryApiKey("the lemonade command");
   console.log("Starting Lemonade Server...");
   const history = new LogHistory();
   const log = new Log({
