@@ -4,12 +4,15 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
-import { isSameProcess, processIdentity } from "../../platform/index.ts";
+import { isSameProcess, processIdentity } from "./process-identity.ts";
 
 /** The holder touches its file this often, for waiters on other machines: they cannot look at its process. */
 const HEARTBEAT_MS = 5000;
 const SILENT_FOR_MS = 60_000;
 const POLL_MS = 250;
+
+/** Outside Linux a program is asked for it, which takes much longer than most locks are held. */
+let ownIdentity: Promise<string | undefined> | undefined;
 
 const LockContent = v.object({ token: v.string(), pid: v.number(), identity: v.string(), machine: v.string() });
 type LockContent = v.InferOutput<typeof LockContent>;
@@ -32,7 +35,7 @@ export async function acquireFileLock(path: string, { onWait, pollMs = POLL_MS, 
   const own: LockContent = {
     token: randomUUID(),
     pid: process.pid,
-    identity: (await processIdentity(process.pid)) ?? "",
+    identity: (await (ownIdentity ??= processIdentity(process.pid))) ?? "",
     machine,
   };
   const silence = new SilenceWatch();
@@ -91,7 +94,9 @@ async function createDirectly(path: string, text: string): Promise<boolean> {
     await writeFile(path, text, { flag: "wx" });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    const { code } = error as NodeJS.ErrnoException;
+    // Windows answers EPERM while another process is removing the file.
+    if (code === "EEXIST" || (code === "EPERM" && process.platform === "win32")) return false;
     throw error;
   }
 }
