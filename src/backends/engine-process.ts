@@ -7,7 +7,7 @@ import { EXIT_LINE } from "./engine-protocol.ts";
 import { EngineTelemetry, type EngineFact } from "./engine-telemetry.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
 import { logEngineLine } from "./log-engine-line.ts";
-import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
+import type { LaunchRequest, StartOptions, WrappedServer } from "./wrapped-server.ts";
 
 /** One attempt to start an engine: another one may follow with other arguments when it fails. */
 export interface LaunchPlan {
@@ -48,7 +48,7 @@ export class EngineProcess implements WrappedServer {
   readonly #exited = Promise.withResolvers<ExitInfo>();
   readonly #notes: string[] = [];
   #child: SupervisedChild | undefined;
-  #state: WrappedServerState = "idle";
+  #isStarted = false;
   #port = 0;
   #plan: LaunchPlan | undefined;
   #telemetry: EngineTelemetry;
@@ -57,10 +57,6 @@ export class EngineProcess implements WrappedServer {
     this.backend = options.backend;
     this.#options = options;
     this.#telemetry = new EngineTelemetry(options.request.contextTokens);
-  }
-
-  get state(): WrappedServerState {
-    return this.#state;
   }
 
   get baseUrl(): string {
@@ -97,12 +93,11 @@ export class EngineProcess implements WrappedServer {
   }
 
   async start(options: StartOptions): Promise<void> {
-    if (this.#state !== "idle") throw new Error(`This engine is ${this.#state}; make a new one to start again`);
-    this.#state = "starting";
+    if (this.#isStarted) throw new Error("This engine was started before; make a new one to start again");
+    this.#isStarted = true;
     try {
       await this.#startWithFallbacks(options);
     } catch (error) {
-      this.#state = "failed";
       await this.#child?.stop({ stepMs: 1000 });
       throw error;
     }
@@ -124,10 +119,7 @@ export class EngineProcess implements WrappedServer {
   }
 
   async stop(): Promise<void> {
-    if (this.#child === undefined) return;
-    if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
-    await this.#child.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
-    this.#state = this.#state === "stopping" ? "stopped" : this.#state;
+    await this.#child?.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
   }
 
   kill(): void {
@@ -152,11 +144,7 @@ export class EngineProcess implements WrappedServer {
           this.#notes.push(plan.note);
           context.log.warning(request.model, plan.note);
         }
-        this.#state = "ready";
-        void child.exited.then((exit) => {
-          if (this.#state === "ready") this.#state = "failed";
-          this.#exited.resolve(exit);
-        });
+        void child.exited.then((exit) => this.#exited.resolve(exit));
         return;
       } catch (error) {
         options.signal.throwIfAborted();

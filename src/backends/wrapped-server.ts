@@ -27,8 +27,6 @@ export type EngineReport =
   /** It has freed the model and loads it again with the next request. */
   | { readonly kind: "sleeping" };
 
-export type WrappedServerState = "idle" | "starting" | "ready" | "stopping" | "stopped" | "failed";
-
 export interface StartOptions {
   /** Aborting ends the child process and rejects with the signal's reason. */
   readonly signal: AbortSignal;
@@ -43,7 +41,6 @@ export interface StartOptions {
  */
 export interface WrappedServer extends AsyncDisposable {
   readonly backend: string;
-  readonly state: WrappedServerState;
   /** Base of the engine's HTTP side, `http://127.0.0.1:PORT`; meaningful once `start` has resolved. */
   readonly baseUrl: string;
   readonly pid: number | undefined;

@@ -1,4 +1,5 @@
 export { describeExit, SupervisedChild, type ChildOptions, type ExitInfo, type StopSteps } from "./child-process.ts";
+export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
 export { isTruthy } from "./is-truthy.ts";
 export { LineSplitter } from "./line-splitter.ts";

@@ -1,3 +1,4 @@
+export { installBinaries } from "./install-binaries.ts";
 export { createRouter, type Router, type RouterOptions } from "./router.ts";
 export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";

@@ -2,14 +2,13 @@ import { join } from "node:path";
 import {
   checkNpuDriver,
   childEnvironment,
-  describeProgress,
   embeddedEngineFolder,
   findEmbeddedEngine,
   installEmbeddedEngine,
+  logProgress,
   offlineError,
   uninstallEmbeddedEngine,
   type DownloadFile,
-  type InstallProgressListener,
   type ReleaseVariant,
 } from "../backends/index.ts";
 import {
@@ -23,7 +22,6 @@ import {
   uninstallLlamaCpp,
 } from "../backends/installers/index.ts";
 import { RouterError } from "../errors.ts";
-import type { Log } from "../platform/index.ts";
 import { SystemInfo, type SystemFacts } from "../platform/system-info/index.ts";
 import { formatEngineName, type EngineName, type EngineQuery } from "./engine-name.ts";
 import type { EngineStatus } from "./engine-status.ts";
@@ -234,15 +232,4 @@ export class MachineEngines implements Engines {
       onProgress,
     };
   }
-}
-
-/** A listener that logs a line for each stage and each tenth of it. */
-function logProgress(log: Log, name: string): InstallProgressListener {
-  let said = "";
-  return (progress) => {
-    const tenth = progress.fraction === undefined ? "" : String(Math.floor(progress.fraction * 10));
-    const step = `${progress.stage} ${tenth}`;
-    if (step !== said) log.info("install", `${name}: ${describeProgress(progress)}`);
-    said = step;
-  };
 }

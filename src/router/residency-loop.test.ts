@@ -16,7 +16,6 @@ function idleEngine(): WrappedServer {
   const stop = async () => exited.resolve({ code: 0, signal: null });
   return {
     backend: "none",
-    state: "ready",
     baseUrl: "",
     pid: undefined,
     commandLine: [],

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
-import { describeProgress } from "../install/describe-progress.ts";
+import { logProgress } from "../install/describe-progress.ts";
 import type { StartOptions } from "../wrapped-server.ts";
 import { findEmbeddedEngine, installEmbeddedEngine } from "./install-engine.ts";
 import { workerArguments } from "./worker-arguments.ts";
@@ -63,16 +63,14 @@ async function install(
   { log, env }: BackendContext,
   { signal, onProgress }: Pick<StartOptions, "signal" | "onProgress">,
 ) {
-  log.info("embedded", "installing the embedded engine (85 MB, once)");
-  let said = "";
+  log.info("install", "installing the embedded engine (85 MB, once)");
+  const report = logProgress(log, "embedded");
   return await installEmbeddedEngine({
     directory,
     env,
     signal,
     onProgress(progress) {
-      const text = describeProgress(progress);
-      if (text !== said) log.info("embedded", text);
-      said = text;
+      report(progress);
       const stage = `installing the embedded engine: ${progress.stage}`;
       onProgress?.({ stages: [stage], stage, fraction: progress.fraction ?? 0 });
     },

@@ -2,8 +2,8 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage } from "../../errors.ts";
+import { acquireFileLock } from "../../platform/index.ts";
 import {
-  acquireFileLock,
   downloadProgress,
   InstallFailedError,
   makeExecutable,

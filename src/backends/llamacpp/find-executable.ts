@@ -3,7 +3,7 @@ import { access, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { RUN_ORDER } from "./install/release-variants.ts";
 
-/** The file name of the program on this system. */
+/** The file name of the engine on this system: `llama-server`, on Windows `llama-server.exe`. */
 export const EXECUTABLE: string = process.platform === "win32" ? "llama-server.exe" : "llama-server";
 
 export interface LlamaCppExecutable {

@@ -2,12 +2,11 @@ import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import { ProcessRecords } from "../../../platform/index.ts";
+import { acquireFileLock, ProcessRecords } from "../../../platform/index.ts";
 import {
   type CommandResult,
   InstallFailedError,
   type InstallProgressListener,
-  acquireFileLock,
   createStagingFolder,
   exists,
   previousFolder,

@@ -1,9 +1,9 @@
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorMessage, RouterError } from "../../../errors.ts";
+import { acquireFileLock } from "../../../platform/index.ts";
 import type { SystemFacts } from "../../../platform/system-info/index.ts";
 import {
-  acquireFileLock,
   createStagingFolder,
   downloadProgress,
   exists,
