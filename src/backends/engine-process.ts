@@ -2,9 +2,12 @@ import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
+import type { EngineOutput, OutputLine } from "./engine-output.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
+import { EngineTelemetry, type EngineFact } from "./engine-telemetry.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
-import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
+import { logEngineLine } from "./log-engine-line.ts";
+import type { LaunchRequest, StartOptions, WrappedServer } from "./wrapped-server.ts";
 
 /** One attempt to start an engine: another one may follow with other arguments when it fails. */
 export interface LaunchPlan {
@@ -26,6 +29,8 @@ export interface EngineProcessOptions {
   readonly healthPath?: string | undefined;
   /** Whether it ends when it is told to on its standard input, as llama.cpp's children do. Defaults to true. */
   readonly takesExitLine?: boolean | undefined;
+  /** Makes what understands the output of one process. Without it every line is a text like any other. */
+  readonly readOutput?: ((onFact: (fact: EngineFact) => void) => EngineOutput) | undefined;
   /** The name that the engine knows its model by, where that is not the one it was given. */
   readonly upstreamModel?: string | undefined;
 }
@@ -43,17 +48,15 @@ export class EngineProcess implements WrappedServer {
   readonly #exited = Promise.withResolvers<ExitInfo>();
   readonly #notes: string[] = [];
   #child: SupervisedChild | undefined;
-  #state: WrappedServerState = "idle";
+  #isStarted = false;
   #port = 0;
   #plan: LaunchPlan | undefined;
+  #telemetry: EngineTelemetry;
 
   constructor(options: EngineProcessOptions) {
     this.backend = options.backend;
     this.#options = options;
-  }
-
-  get state(): WrappedServerState {
-    return this.#state;
+    this.#telemetry = new EngineTelemetry(options.request.contextTokens);
   }
 
   get baseUrl(): string {
@@ -73,6 +76,10 @@ export class EngineProcess implements WrappedServer {
     return this.#options.upstreamModel;
   }
 
+  get telemetry(): EngineTelemetry {
+    return this.#telemetry;
+  }
+
   get notes(): readonly string[] {
     return this.#notes;
   }
@@ -86,12 +93,11 @@ export class EngineProcess implements WrappedServer {
   }
 
   async start(options: StartOptions): Promise<void> {
-    if (this.#state !== "idle") throw new Error(`This engine is ${this.#state}; make a new one to start again`);
-    this.#state = "starting";
+    if (this.#isStarted) throw new Error("This engine was started before; make a new one to start again");
+    this.#isStarted = true;
     try {
       await this.#startWithFallbacks(options);
     } catch (error) {
-      this.#state = "failed";
       await this.#child?.stop({ stepMs: 1000 });
       throw error;
     }
@@ -113,10 +119,7 @@ export class EngineProcess implements WrappedServer {
   }
 
   async stop(): Promise<void> {
-    if (this.#child === undefined) return;
-    if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
-    await this.#child.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
-    this.#state = this.#state === "stopping" ? "stopped" : this.#state;
+    await this.#child?.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
   }
 
   kill(): void {
@@ -141,11 +144,7 @@ export class EngineProcess implements WrappedServer {
           this.#notes.push(plan.note);
           context.log.warning(request.model, plan.note);
         }
-        this.#state = "ready";
-        void child.exited.then((exit) => {
-          if (this.#state === "ready") this.#state = "failed";
-          this.#exited.resolve(exit);
-        });
+        void child.exited.then((exit) => this.#exited.resolve(exit));
         return;
       } catch (error) {
         options.signal.throwIfAborted();
@@ -172,7 +171,10 @@ export class EngineProcess implements WrappedServer {
   }
 
   async #launch(plan: LaunchPlan, { onProgress, onReport }: StartOptions): Promise<LaunchedEngine> {
-    const { context, request } = this.#options;
+    const { context, request, readOutput } = this.#options;
+    const telemetry = new EngineTelemetry(request.contextTokens);
+    this.#telemetry = telemetry;
+    const output = readOutput?.((fact) => telemetry.note(fact));
     try {
       return await launchEngine({
         command: plan.command,
@@ -180,7 +182,11 @@ export class EngineProcess implements WrappedServer {
         cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,
-        onLine: (line) => context.log.debug(request.model, line),
+        onLine(line) {
+          const read: OutputLine | undefined = output === undefined ? { text: line } : output.read(line);
+          if (read !== undefined) logEngineLine(context.log, request.model, read);
+          return read?.text;
+        },
         onProgress,
         onReport,
       });

@@ -1,3 +1,4 @@
+import type { EngineTelemetry } from "./engine-telemetry.ts";
 import type { ModelFiles, ModelKind, StageProgress } from "../model/index.ts";
 import type { ExitInfo } from "../platform/index.ts";
 
@@ -26,8 +27,6 @@ export type EngineReport =
   /** It has freed the model and loads it again with the next request. */
   | { readonly kind: "sleeping" };
 
-export type WrappedServerState = "idle" | "starting" | "ready" | "stopping" | "stopped" | "failed";
-
 export interface StartOptions {
   /** Aborting ends the child process and rejects with the signal's reason. */
   readonly signal: AbortSignal;
@@ -42,7 +41,6 @@ export interface StartOptions {
  */
 export interface WrappedServer extends AsyncDisposable {
   readonly backend: string;
-  readonly state: WrappedServerState;
   /** Base of the engine's HTTP side, `http://127.0.0.1:PORT`; meaningful once `start` has resolved. */
   readonly baseUrl: string;
   readonly pid: number | undefined;
@@ -50,6 +48,8 @@ export interface WrappedServer extends AsyncDisposable {
   readonly commandLine: readonly string[];
   /** What requests must call the model, where the engine has a name of its own for it. */
   readonly upstreamModel?: string | undefined;
+  /** What is known of it beside its state; meaningful once `start` has resolved. */
+  readonly telemetry: EngineTelemetry;
   /** Remarks a user should see: that the GPU failed and the CPU serves, for instance. */
   readonly notes: readonly string[];
   /** Starts the engine and resolves when it answers. Rejects with MODEL_LOAD_FAILED and the likely cause. */

@@ -1,7 +1,7 @@
 import { LemonadeClient } from "../client/index.ts";
 import { createApp } from "../http/index.ts";
 import { formatLogLine, Log } from "../platform/index.ts";
-import { createRouter, LogHistory, resolveSettings, SystemReporter, temporaryApiKey } from "../router/index.ts";
+import { createRouter, LogHistory, resolveSettings, temporaryApiKey } from "../router/index.ts";
 import { clientOf } from "./running-client.ts";
 import { findServer } from "./server-state.ts";
 import { VERSION } from "./version.ts";
@@ -24,12 +24,10 @@ export async function openServer(): Promise<OpenedServer> {
   }
   const log = new Log({ level: "warning", sink: (line) => process.stderr.write(`${formatLogLine(line)}\n`) });
   const router = await createRouter({ settings, log, env: process.env });
-  const system = new SystemReporter({ settings, env: process.env });
-  const command = temporaryApiKey("the lemonade command");
+  const command = await temporaryApiKey("the lemonade command");
   const app = createApp({
     router,
     settings,
-    system,
     log,
     history: new LogHistory(),
     version: VERSION,
@@ -49,7 +47,6 @@ export async function openServer(): Promise<OpenedServer> {
     isRunning: false,
     async [Symbol.asyncDispose]() {
       await router.close({ drainMs: 0 });
-      await system[Symbol.asyncDispose]();
     },
   };
 }

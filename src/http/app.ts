@@ -3,7 +3,7 @@ import { Hono } from "hono/tiny";
 import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
-import type { LogHistory, Router, Settings, SystemReporter } from "../router/index.ts";
+import type { LogHistory, Router, Settings } from "../router/index.ts";
 import { Conversations } from "./conversations.ts";
 import type { Endpoint, ErrorRenderer } from "./endpoint.ts";
 import { engineEndpoints } from "./endpoints/engines.ts";
@@ -40,7 +40,6 @@ import {
 export interface AppOptions extends KnownKeys {
   readonly router: Router;
   readonly settings: Settings;
-  readonly system: SystemReporter;
   readonly log: Log;
   readonly version: string;
   /** Where the log level is saved. */
@@ -67,7 +66,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
     ...migrationEndpoints({ router, ...options.settings }),
     ...llamaCppRouterEndpoints(relaying),
     ...statsEndpoints(router),
-    ...systemInfoEndpoints(options.system),
+    ...systemInfoEndpoints(options.router.engines),
     ...logEndpoints(options),
     shutdownEndpoint(options),
     ...webEndpoints({ router, webappDir: options.settings.webappDir }),

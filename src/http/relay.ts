@@ -69,21 +69,19 @@ const MAX_BUFFERED_BYTES = 2 ** 20;
 const EXIT_NOTICE_MS = 250;
 
 /**
- * Sends a request to the engine of its model and relays the answer unparsed. Until the first byte has left, an engine that died is
- * loaded again and the request sent once more; a connection that the engine had closed meanwhile (llama-server does after 5 s idle and
+ * Sends a request to the engine of its model and relays the answer unparsed. Until the first byte or event has left, an engine that died
+ * is loaded again and the request sent once more; a connection that the engine had closed meanwhile (llama-server does after 5 s idle and
  * after 100 requests) is replaced without anybody noticing. After the first byte a failure becomes the dialect's error event.
  */
 export async function relay(router: Router, request: RelayRequest): Promise<Response> {
-  const { model, kind, mayDownload, autoload, isPassive, caller } = request;
+  const { model, caller } = request;
   const generation = request.generations.start({ model, caller, client: request.signal });
   const { signal } = generation;
   try {
     for (let attempt = 1; ; attempt++) {
-      const lease = await router.acquire(model, { kind, mayDownload, autoload, isPassive, signal });
-      generation.model = lease.entry.id;
-      request.onAcquired?.();
+      const lease = await acquire(router, request, generation);
       try {
-        return await relayOnce(router, lease, { ...request, generation });
+        return await relayOnce(router, lease, { ...request, generation, mayAskAgain: attempt === 1 });
       } catch (error) {
         const isGone = await lease.isEngineGone({ withinMs: signal.aborted ? 0 : EXIT_NOTICE_MS });
         lease.release();
@@ -99,14 +97,28 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
   }
 }
 
-async function relayOnce(router: Router, lease: Lease, request: RelayRequest & { generation: Generation }): Promise<Response> {
+async function acquire(router: Router, request: RelayRequest, generation: Generation): Promise<Lease> {
+  const { model, kind, mayDownload, autoload, isPassive, onAcquired } = request;
+  const lease = await router.acquire(model, { kind, mayDownload, autoload, isPassive, signal: generation.signal });
+  generation.model = lease.entry.id;
+  onAcquired?.();
+  return lease;
+}
+
+interface Attempt extends RelayRequest {
+  readonly generation: Generation;
+  readonly mayAskAgain: boolean;
+}
+
+async function relayOnce(router: Router, first: Lease, request: Attempt): Promise<Response> {
   const { generation } = request;
+  let lease = first;
+  let { mayAskAgain } = request;
   const end = (tail: readonly Uint8Array[]) => {
     generation.end();
     lease.release();
     request.onEnd();
-    const timings = readTimings(Buffer.concat(tail).toString());
-    if (timings !== undefined) router.stats.record({ model: lease.entry.id, timeToFirstTokenMs: timings.promptMs, ...timings });
+    router.noteAnswer(lease, readTimings(textOf(tail)));
   };
   const { upstream, translation } = await ask(lease, request, generation.signal);
   const { status } = upstream;
@@ -138,13 +150,30 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     holdsEvents: isEventStream,
     abandoned: request.abandoned,
     mapEvents: translation?.events,
+    async reopen() {
+      if (!mayAskAgain || generation.signal.aborted || !(await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) return undefined;
+      mayAskAgain = false;
+      lease.release();
+      lease = await acquire(router, request, generation);
+      const { upstream: next } = await ask(lease, request, generation.signal);
+      if (!next.ok) throw new Error(`it answered ${next.status} when it was asked again`);
+      return next.body ?? undefined;
+    },
     async errorEvent(error) {
       if (request.signal.aborted) throw request.signal.reason;
       if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
+      if (error instanceof RouterError) return renderErrorEvent(error);
       return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
     },
   });
   return new Response(body, { status, headers });
+}
+
+/** As Latin-1: the figures are ASCII, and this costs no check. */
+function textOf(pieces: readonly Uint8Array[]): string {
+  const [only] = pieces;
+  const bytes = only !== undefined && pieces.length === 1 ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(pieces);
+  return bytes.toString("latin1");
 }
 
 /** Built up rather than thinned out: that is half the work. */

@@ -42,7 +42,6 @@ export {
   snapshotsFolder,
 } from "./hub-cache-layout.ts";
 export type { SparseImage } from "./gguf/index.ts";
-export { buildTinyModel, describeTinyModel, TINY_SENTENCE, TINY_THOUGHT, type TinyOptions } from "./tiny/index.ts";
 export {
   COMPANION_FILES,
   listVariants,

@@ -20,8 +20,8 @@ export interface ChildOptions {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd?: string | undefined;
-  /** Every line of both output streams, without its line end. */
-  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
+  /** Gets every line of both output streams, without its line end. A text that it returns is kept in the tail in place of the line. */
+  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => string | void) | undefined;
   /** Where the child is remembered while it lives, for the next start of a killed parent. */
   readonly records?: ProcessRecords | undefined;
 }
@@ -152,9 +152,8 @@ export class SupervisedChild implements AsyncDisposable {
 
   #drain(stream: "stdout" | "stderr", onLine: ChildOptions["onLine"]): Promise<void> {
     const lines = new LineSplitter((line) => {
-      this.#tail.push(line);
+      this.#tail.push(onLine?.(line, stream) ?? line);
       if (this.#tail.length > LOG_TAIL_LINES) this.#tail.shift();
-      onLine?.(line, stream);
     });
     const source = this.#process[stream];
     source.on("data", (chunk: Buffer) => lines.push(chunk));

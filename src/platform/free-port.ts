@@ -1,4 +1,3 @@
-import { createServer } from "node:net";
 import { errorMessage, RouterError } from "../errors.ts";
 
 /** Where {@link pickFreePort} looks. */
@@ -29,6 +28,7 @@ export async function pickFreePort({ host = "127.0.0.1", range }: FreePortOption
 }
 
 async function bindOnce(port: number, host: string): Promise<number> {
+  const { createServer } = await import("node:net"); // Not before an engine starts: it costs a server's start 6 MB.
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

@@ -1,4 +1,5 @@
 export { describeExit, SupervisedChild, type ChildOptions, type ExitInfo, type StopSteps } from "./child-process.ts";
+export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
 export { isTruthy } from "./is-truthy.ts";
 export { LineSplitter } from "./line-splitter.ts";
@@ -7,6 +8,7 @@ export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./l
 export { findPortHolder, type PortHolder } from "./port-holder.ts";
 export { isSameProcess, processIdentity } from "./process-identity.ts";
 export { ProcessRecords } from "./process-records.ts";
+export { SharedWork } from "./shared-work.ts";
 export { killGroup } from "./signal-group.ts";
 export { splitArguments } from "./split-arguments.ts";
 export { writeFileAtomic } from "./write-file-atomic.ts";

@@ -5,6 +5,7 @@ import type { Log } from "../platform/index.ts";
 import type { EngineName, EngineQuery } from "./engine-name.ts";
 import type { EngineStatus } from "./engine-status.ts";
 import type { MachineEngines } from "./machine-engines.ts";
+import type { ReportOptions, SystemReport } from "./system-report.ts";
 
 /** An engine in use. */
 export interface RunningEngine {
@@ -46,6 +47,8 @@ export interface InstalledEngine {
 /** The engines of this machine: which there are, which could be, and how they come and go. */
 export interface Engines extends AsyncDisposable {
   list(signal?: AbortSignal): Promise<readonly EngineStatus[]>;
+  /** What the machine consists of, with its engines. */
+  report(options?: ReportOptions): Promise<SystemReport>;
   /**
    * Installs an engine, or does nothing when it is here in the version asked for.
    * @throws {@link RouterError} `BACKEND_NOT_INSTALLED` where it does not exist for this machine, `INSTALL_FAILED`, `OFFLINE`, `INVALID_REQUEST`.
@@ -60,8 +63,8 @@ export interface Engines extends AsyncDisposable {
   ensureLlamaCpp(variant: ReleaseVariant, signal: AbortSignal): Promise<void>;
   /** The same for FastFlowLM, with its driver. */
   ensureFlm(signal: AbortSignal): Promise<void>;
-  /** Published variants that make use of this machine, as far as is known at once. */
-  usableVariants(): Promise<readonly string[]>;
+  /** Published variants that make use of this machine; undefined where the hardware does not answer within a few seconds. */
+  usableVariants(): Promise<readonly string[] | undefined>;
   /** Whether an NPU answers. */
   hasNpu(): Promise<boolean>;
 }
@@ -82,6 +85,7 @@ export function createEngines(options: EnginesOptions): Engines {
   };
   return {
     list: async (signal) => await (await load()).list(signal),
+    report: async (reportOptions = {}) => await (await load()).report(reportOptions),
     install: async (query, installOptions) => await change((machine) => machine.install(query, installOptions)),
     uninstall: async (query, signal) => await change((machine) => machine.uninstall(query, signal)),
     ensureLlamaCpp: async (variant, signal) => await change((machine) => machine.ensureLlamaCpp(variant, signal)),

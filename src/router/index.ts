@@ -1,3 +1,4 @@
+export { installBinaries } from "./install-binaries.ts";
 export { createRouter, type Router, type RouterOptions } from "./router.ts";
 export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
@@ -40,5 +41,5 @@ export type { ModelDetails } from "./model-details.ts";
 export type { DownloadStatus } from "../hub/index.ts";
 export { filesOf, ModelLibrary } from "./model-library.ts";
 export type { ModelStatus } from "./model-status.ts";
-export { SystemReporter, type EngineReports, type SystemReport } from "./system-report.ts";
+export type { SystemReport } from "./system-report.ts";
 export type { GpuFacts } from "../platform/system-info/index.ts";

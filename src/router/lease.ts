@@ -1,3 +1,4 @@
+import type { EngineTelemetry } from "../backends/index.ts";
 import type { ModelEntry } from "../model/index.ts";
 import type { Instance } from "./instance.ts";
 
@@ -18,6 +19,10 @@ export class Lease implements AsyncDisposable {
   /** Base of the engine's HTTP side, `http://127.0.0.1:PORT`. */
   get baseUrl(): string {
     return this.#instance.server?.baseUrl ?? "";
+  }
+
+  get telemetry(): EngineTelemetry | undefined {
+    return this.#instance.server?.telemetry;
   }
 
   /** What a request must call the model, where the engine has a name of its own for it. */

@@ -19,6 +19,10 @@ export interface ModelStatus {
   readonly lastUsedMs: number;
   /** Main memory that the engine holds now, where the system tells. */
   readonly memoryBytes: number | undefined;
+  /** Context of one conversation, in tokens, once it is known. */
+  readonly contextTokens: number | undefined;
+  /** Memory of GPUs that the model takes, by device; undefined when the engine does not tell. */
+  readonly deviceBytes: Readonly<Record<string, number>> | undefined;
   /** Remarks for the user: that the CPU serves instead of the GPU, why the engine failed. */
   readonly notes: readonly string[];
 }
@@ -36,6 +40,8 @@ export function statusOf({ entry, kind, state, server, inFlight, progress, lastU
     loadFraction: isLoading ? progress?.fraction : undefined,
     lastUsedMs,
     memoryBytes: server?.pid === undefined ? undefined : residentBytes(server.pid),
+    contextTokens: server?.telemetry.contextTokens,
+    deviceBytes: server?.telemetry.deviceBytes,
     notes: server?.notes ?? [],
   };
 }
@@ -53,6 +59,8 @@ export function failedStatus(entry: ModelEntry, { cause, lastMs }: { cause: stri
     loadFraction: undefined,
     lastUsedMs: lastMs,
     memoryBytes: undefined,
+    contextTokens: undefined,
+    deviceBytes: undefined,
     notes: [cause],
   };
 }

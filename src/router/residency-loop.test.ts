@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { EngineReport, WrappedServer } from "../backends/index.ts";
+import { EngineTelemetry, type EngineReport, type WrappedServer } from "../backends/index.ts";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry, ModelEvent, ModelId } from "../model/index.ts";
 import { Log, type ExitInfo } from "../platform/index.ts";
@@ -16,11 +16,11 @@ function idleEngine(): WrappedServer {
   const stop = async () => exited.resolve({ code: 0, signal: null });
   return {
     backend: "none",
-    state: "ready",
     baseUrl: "",
     pid: undefined,
     commandLine: [],
     notes: [],
+    telemetry: new EngineTelemetry(4096),
     start: async () => {},
     exited: exited.promise,
     stop,

@@ -42,6 +42,9 @@ export interface ResidencyOptions {
   readonly drainMs?: number | undefined;
 }
 
+/** Of aliases and spellings a client knows a few; anything more is somebody's game. */
+const MAX_NAMES = 1000;
+
 type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
 
 interface Waiter {
@@ -66,6 +69,8 @@ export class ResidencyLoop implements AsyncDisposable {
   readonly #instances = new Map<string, Instance>();
   readonly #waiting = new Set<Waiter>();
   readonly #runs: RunHistory;
+  /** What a resident model has been called by requests. */
+  readonly #names = new Map<string, Instance>();
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new CrashLedger();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -123,6 +128,27 @@ export class ResidencyLoop implements AsyncDisposable {
     } finally {
       signal.removeEventListener("abort", leave);
     }
+  }
+
+  /**
+   * A lease at once, under a name that the model had before while it was resident, whatever files have come or gone since; undefined
+   * unless it is ready and nobody waits. Saves each request the look at the disk and the way through the queue.
+   */
+  serveNow(name: string, { isPassive = false }: { isPassive?: boolean | undefined } = {}): Lease | undefined {
+    if (this.#waiting.size > 0 || this.#isClosed) return undefined;
+    const instance = this.#names.get(name);
+    return instance?.state === "ready" ? this.#lend(instance, isPassive) : undefined;
+  }
+
+  /** Notes a name that the model was just found by. */
+  remember(name: string, { id }: ModelEntry): void {
+    const instance = this.#instances.get(id);
+    if (this.#names.size >= MAX_NAMES) this.#names.clear();
+    if (instance !== undefined) this.#names.set(name, instance);
+  }
+
+  forgetNames(): void {
+    this.#names.clear();
   }
 
   /**
@@ -262,19 +288,23 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   #serve(waiter: Waiter, instance: Instance): void {
+    this.#waiting.delete(waiter);
+    waiter.lease.resolve(this.#lend(instance, waiter.isPassive));
+  }
+
+  #lend(instance: Instance, isPassive: boolean): Lease {
     const use = () => {
-      if (!waiter.isPassive) instance.lastUsedMs = Date.now();
+      if (!isPassive) instance.lastUsedMs = Date.now();
     };
     instance.inFlight++;
     use();
-    this.#waiting.delete(waiter);
     const release = () => {
       instance.inFlight--;
       use();
       if (instance.inFlight === 0) instance.onIdle?.();
       if (this.#waiting.size > 0) this.#pump();
     };
-    waiter.lease.resolve(new Lease(instance, release));
+    return new Lease(instance, release);
   }
 
   async #load(
@@ -304,7 +334,12 @@ export class ResidencyLoop implements AsyncDisposable {
       instance.server = server;
       instance.state = "ready";
       this.#runs.loaded(instance);
-      log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
+      const { contextTokens, deviceBytes = {} } = server.telemetry;
+      const memory = Object.entries(deviceBytes).map(([device, bytes]) => `, ${Math.round(bytes / 1e6)} MB on ${device}`);
+      log.info(
+        "router",
+        `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms with ${contextTokens} tokens of context${memory.join("")}`,
+      );
       this.#watch(instance, server);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.
@@ -381,6 +416,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #remove(instance: Instance, failure: RunFailure | undefined): void {
     if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
+    for (const [name, other] of this.#names) if (other === instance) this.#names.delete(name);
     this.#runs.ended(instance, failure);
     instance.gone.resolve();
     this.#pump();

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { childEnvironment, FlmProgram, type BackendContext } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
+import type { AnswerTimings } from "../dialects/index.ts";
 import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
@@ -94,6 +95,10 @@ export interface Router extends AsyncDisposable {
    * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
    */
   deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<number>;
+  /**
+   * An answer is over: counts what it cost. Without figures of its own those count that the engine prints, a moment later.
+   */
+  noteAnswer(lease: Lease, timings: AnswerTimings | undefined): void;
   /** Resident models, most recently used first. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
@@ -174,6 +179,13 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
   return new RouterError("WRONG_MODEL_KIND", `${id} is a model for ${USES[kindOfLabels(labels)]}, not for ${USES[wanted]}`, { hint });
 }
 
+/** Gives the lease back when its model is of another kind than wanted. */
+function requireKind(lease: Lease, kind: ModelKind | undefined): Lease {
+  if (kind === undefined || kindOfLabels(lease.entry.labels) === kind) return lease;
+  lease.release();
+  throw wrongKind(lease.entry, kind);
+}
+
 interface RouterParts {
   readonly catalog: PresetCatalog;
   readonly library: ModelLibrary;
@@ -208,7 +220,12 @@ class LocalRouter implements Router {
     this.library = parts.library;
     this.engines = parts.engines;
     this.events = parts.events;
-    this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
+    const { log } = parts;
+    this.stats = new RequestStats({
+      onRecord(request) {
+        if (log.isEnabled("debug")) log.debug(request.model, describeRequest(request));
+      },
+    });
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
     this.#timing = parts.timing;
@@ -231,11 +248,16 @@ class LocalRouter implements Router {
 
   async acquire(model: string, options: AcquireOptions): Promise<Lease> {
     const { signal, kind, mayDownload = false, autoload = this.#settings.isAutoloadOn, isPassive } = options;
+    signal.throwIfAborted();
+    const known = this.#loop.serveNow(model, { isPassive });
+    if (known !== undefined) return await this.#timing.beforeRequest(requireKind(known, kind), signal);
     if (!autoload) await this.#requireLoaded(model);
     const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
     await this.#checkBeforeEviction(entry, {}, signal);
-    return await this.#timing.beforeRequest(await this.#loop.acquire(entry, { signal, isPassive }), signal);
+    const lease = await this.#loop.acquire(entry, { signal, isPassive });
+    this.#loop.remember(model, entry);
+    return await this.#timing.beforeRequest(lease, signal);
   }
 
   async #requireLoaded(model: string): Promise<void> {
@@ -301,6 +323,7 @@ class LocalRouter implements Router {
     const optionsOf = (model: string) => JSON.stringify([...(this.presets.presetOf(model)?.options ?? [])]);
     const running = this.#loop.instances.map(({ model }) => ({ model, options: optionsOf(model) }));
     this.presets.book = await this.#readBook();
+    this.#loop.forgetNames();
     this.#launcher.forget();
     const checks = running.map(async ({ model, options }) => {
       const entry = await this.catalog.find(model);
@@ -339,6 +362,18 @@ class LocalRouter implements Router {
 
   beginUnload(model: string): void {
     this.unload(model).catch((error: unknown) => this.#log.error("router", `${model} is not unloaded: ${errorMessage(error)}`));
+  }
+
+  noteAnswer({ entry, telemetry }: Lease, timings: AnswerTimings | undefined): void {
+    if (telemetry === undefined) return;
+    const { answers, contextTokens } = telemetry;
+    const record = (figures: AnswerTimings) => {
+      this.stats.record({ model: entry.id, contextTokens, timeToFirstTokenMs: figures.promptMs, ...figures });
+    };
+    if (timings !== undefined) {
+      answers.told(timings);
+      record(timings);
+    } else void answers.ofSilentAnswer().then((printed) => printed && record(printed));
   }
 
   get waitingCount(): number {

@@ -105,6 +105,28 @@ describe("an engine that dies", () => {
     expect(await running.engine.journal("request")).toHaveLength(2);
   });
 
+  test.each([
+    ["nothing but its head", undefined],
+    ["comments", ": the prompt is being read\n\n:\n\n"],
+    ["half of an event", 'data: {"choices":[{"del'],
+  ])("in a stream that has sent %s: it is asked again and the client notices nothing", async (_, comments) => {
+    await using running = await serveOn([{ answers: [{ kind: "crash after head", comments }] }, { answers: [{ kind: "stream" }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    const text = await response.text();
+    expect(text.match(/^data: /gm)).toHaveLength(4);
+    expect(text).toEndWith("data: [DONE]\n\n");
+    expect(text).not.toContain("error");
+    expect(await running.engine.journal("request")).toHaveLength(2);
+    await until("the lease is given back", async () => (await running.server.model("tiny")).in_flight === 0);
+  });
+
+  test("in a stream that has sent no event, twice: the client learns it in the stream", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "crash after head" }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    expect(await eventsOf(response, async () => {})).toMatchObject([{ error: { code: "instance_exited" } }]);
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
   test("in the middle of a stream: whole events, then an error event, then a clean end; the next request works", async () => {
     await using running = await serveOn((gatePath) => [{ answers: [{ kind: "crash in the middle", gate: gatePath("crash") }] }, {}]);
     const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });

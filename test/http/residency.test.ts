@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import {
@@ -160,4 +161,17 @@ describe("a busy model", () => {
     await stream.text();
     expect((await server.models()).map((model) => model.pid)).toEqual([pid]);
   });
+});
+
+test("a resident model serves whatever becomes of its files; the next load notices", async () => {
+  await using workspace = await createWorkspace();
+  const models = await makeModels(join(workspace.folder, "models"), ["plain"]);
+  await using server = await startLemonade({ workspace, flags: models.flags });
+  const ask = async (path: string) => await server.post(path, { model: "plain", prompt: "Hi", input: "Hi" });
+  expect((await ask("/v1/completions")).status).toBe(200);
+  expect(await (await ask("/v1/embeddings")).json()).toMatchObject({ error: { code: "wrong_model_kind" } });
+  await rm(models.path("plain"));
+  expect((await ask("/v1/completions")).status).toBe(200);
+  await server.post("/api/v1/unload", {});
+  expect((await ask("/v1/completions")).status).toBe(404);
 });

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { buildTinyModel, TINY_SENTENCE } from "../../src/model/index.ts";
+import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import { createWorkspace, runCommand, startCommand, startLemonade, until, type Lemonade, type Workspace } from "../fixtures/index.ts";
 import { Hub, patternBytes } from "../fixtures/hub/index.ts";
 

@@ -50,6 +50,7 @@ export function launchArguments(options: LaunchArgumentsOptions): string[] {
   managed.push(flags.has("--no-ui") ? ["--no-ui"] : ["--no-webui"]);
   managed.push(["-ngl", useGpu ? "99" : "0"]);
   if (!request.extraArgs.some((word) => word.startsWith("--threads-http"))) managed.push(["--threads-http", String(HTTP_THREADS)]);
+  managed.push(["--log-jsonl"]); // Levels and sizes to read; older builds print texts only.
   const known = managed.filter(([flag]) => flag !== undefined && (flags.size === 0 || flags.has(flag)));
   // A second try without the GPU means it, whatever a preset says.
   const preset = (request.presetFlags ?? []).filter(([flag = ""]) => useGpu || !sameOption(flag, "-ngl"));

@@ -2,16 +2,7 @@ import { hostname } from "node:os";
 import { errorMessage, RouterError } from "../../errors.ts";
 import { createApp, listen, type Listener, type ListenOptions, type SourceRules } from "../../http/index.ts";
 import { findPortHolder, formatLogLine, isLoopback, Log } from "../../platform/index.ts";
-import {
-  createRouter,
-  LogHistory,
-  readApiKeys,
-  resolveSettings,
-  SystemReporter,
-  temporaryApiKey,
-  type Flags,
-  type Settings,
-} from "../../router/index.ts";
+import { createRouter, LogHistory, readApiKeys, resolveSettings, temporaryApiKey, type Flags, type Settings } from "../../router/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { claimServer, findServer, releaseServer, serverUrl, type ServerState } from "../server-state.ts";
 import { VERSION } from "../version.ts";
@@ -26,7 +17,7 @@ export async function serve(flags: Flags): Promise<number> {
   if (running !== undefined) return alreadyRunning(running);
   const apiKeys = readApiKeys(settings.cacheDir, process.env);
   if (apiKeys.length === 0) requireLoopback(settings);
-  const command = temporaryApiKey("the lemonade command");
+  const command = await temporaryApiKey("the lemonade command");
   console.log("Starting Lemonade Server...");
   const history = new LogHistory();
   const log = new Log({
@@ -39,13 +30,11 @@ export async function serve(flags: Flags): Promise<number> {
   surviveMistakes(log);
   const stopping = untilSignal();
   const router = await createRouter({ settings, log, env: process.env });
-  await using system = new SystemReporter({ settings, env: process.env });
   let listener: Listener | undefined;
   try {
     const app = createApp({
       router,
       settings,
-      system,
       log,
       history,
       version: VERSION,

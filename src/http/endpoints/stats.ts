@@ -15,6 +15,7 @@ const Stats = v.looseObject({
   output_tokens: number,
   decode_token_times: v.null(),
   cached_tokens: number,
+  context_size: number,
   draft_acceptance: number,
   model: v.nullable(v.string()),
   models: v.record(v.string(), v.looseObject({ requests: v.number() })),
@@ -59,6 +60,7 @@ function renderRequest(request: RequestRecord | undefined, identity: Identity) {
     input_tokens: request?.promptTokens ?? null,
     output_tokens: request?.completionTokens ?? null,
     cached_tokens: request?.cachedTokens ?? null,
+    context_size: request?.contextTokens ?? null,
     draft_acceptance: draftTokens ? (draftTokensAccepted ?? 0) / draftTokens : null,
   };
 }
