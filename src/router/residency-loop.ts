@@ -127,17 +127,22 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /**
    * Begins to load a model that is not resident, without waiting and for nobody in particular: the load goes on when no request wants
-   * it. Evicts idle models; false when every place is taken by a busy one.
+   * it. Evicts idle models.
+   * @throws {@link RouterError} `MODEL_LIMIT_REACHED` when every place is taken by a busy model, `INVALID_REQUEST` when it is resident.
    */
-  begin(entry: ModelEntry): boolean {
+  begin(entry: ModelEntry): void {
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    if (this.#instances.has(entry.id)) throw new RouterError("INVALID_REQUEST", "model is already running");
     const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs: 0 };
     const decision = decide(wish, this.instances, this.#options);
-    if (decision.kind !== "load" && decision.kind !== "wait") return false;
+    if (decision.kind !== "load" && decision.kind !== "wait") {
+      throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
+        hint: "Every place is taken by a model that answers a request or is loading.",
+      });
+    }
     const leaving = this.instances.filter(({ state }) => decision.kind === "wait" && state === "stopping");
     const evicted = decision.kind === "load" ? this.#evict(decision.evict, entry) : leaving;
     void this.#load({ entry, options: {} }, { evicted, isAskedFor: true });
-    return true;
   }
 
   /** Notes that a model cannot be loaded, which was found out before a place was looked for. */

@@ -274,10 +274,8 @@ class LocalRouter implements Router {
     }
     this.#loop.forgive(entry.id);
     await this.#checkBeforeEviction(entry, {}, signal);
-    if (this.#loop.begin(entry)) return entry;
-    throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
-      hint: "Every place is taken by a model that answers a request or is loading.",
-    });
+    this.#loop.begin(entry); // Which asks once more: a call beside this one may have begun meanwhile.
+    return entry;
   }
 
   async loadOnStartup(): Promise<void> {
