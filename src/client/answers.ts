@@ -6,8 +6,18 @@ export interface Model {
   readonly labels: readonly string[];
   readonly downloaded: boolean;
   readonly suggested: boolean;
+  /** What was saved for its loads. */
+  readonly recipe_options: RecipeOptions;
   /** Gigabytes of 10^9 bytes, where known. */
   readonly size?: number;
+}
+
+/** Options of a load, each absent where the server's setting holds. */
+export interface RecipeOptions {
+  readonly ctx_size?: number;
+  readonly llamacpp_backend?: string;
+  /** Told to whoever may manage models. */
+  readonly llamacpp_args?: string;
 }
 
 export interface ModelFile {
@@ -51,6 +61,8 @@ export interface LoadedModel {
   /** What is being loaded or installed, and 0 to 1 of it, while loading. */
   readonly load_stage: string | null;
   readonly load_progress: number | null;
+  /** How it was loaded, the context always named; empty when it is not running. */
+  readonly recipe_options: RecipeOptions;
   readonly notes: readonly string[];
 }
 

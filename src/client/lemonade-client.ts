@@ -30,6 +30,17 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface LoadWishes extends CallOptions {
+  /** Context to reserve, in tokens. */
+  readonly contextTokens?: number | undefined;
+  /** Which build of llama.cpp runs it: `vulkan`, `cpu`, `embedded`, … */
+  readonly backend?: string | undefined;
+  /** Further arguments for `llama-server`, as one line. */
+  readonly args?: string | undefined;
+  /** Keeps these options for every later load of the model, in the place of what was kept; none of them forgets it. */
+  readonly saves?: boolean | undefined;
+}
+
 export interface InstallOptions extends CallOptions {
   /** Another version than the one that belongs to this program. */
   readonly version?: string | undefined;
@@ -95,14 +106,19 @@ export class LemonadeClient {
     return await this.#json<SystemInfo>("GET", `system-info?verbose=${verbose}&complete=${complete}`, undefined, options);
   }
 
-  /** Loads a model; resolves to its name once it answers. */
-  async load(model: string, options?: CallOptions): Promise<string> {
-    return (await this.#json<{ model_name: string }>("POST", "load", { model_name: model }, options)).model_name;
+  /**
+   * Loads a model, or loads it again when it runs with other options than are asked for; resolves to its name once it answers. Whatever is
+   * loaded will do when nothing is asked for.
+   */
+  async load(model: string, { contextTokens, backend, args, saves, ...options }: LoadWishes = {}): Promise<string> {
+    const wishes = { ctx_size: contextTokens, llamacpp_backend: backend, llamacpp_args: args, save_options: saves };
+    return (await this.#json<{ model_name: string }>("POST", "load", { model_name: model, ...wishes }, options)).model_name;
   }
 
-  /** Unloads one model, or all. */
-  async unload(model?: string, options?: CallOptions): Promise<void> {
-    await this.#json("POST", "unload", model === undefined ? {} : { model_name: model }, options);
+  /** Unloads one model, or all. Resolves to the names of those that were loaded. */
+  async unload(model?: string, options?: CallOptions): Promise<readonly string[]> {
+    const body = model === undefined ? {} : { model_name: model };
+    return (await this.#json<{ unloaded: readonly string[] }>("POST", "unload", body, options)).unloaded;
   }
 
   /**

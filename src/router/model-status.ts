@@ -1,3 +1,4 @@
+import type { LoadOptions } from "../config/index.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { residentBytes } from "../platform/index.ts";
 import type { Instance } from "./instance.ts";
@@ -17,13 +18,16 @@ export interface ModelStatus {
   readonly loadStage: string | undefined;
   readonly loadFraction: number | undefined;
   readonly lastUsedMs: number;
+  /** How it was loaded, the context always named; nothing when it is not running. */
+  readonly options: LoadOptions;
   /** Main memory that the engine holds now, where the system tells. */
   readonly memoryBytes: number | undefined;
   /** Remarks for the user: that the CPU serves instead of the GPU, why the engine failed. */
   readonly notes: readonly string[];
 }
 
-export function statusOf({ entry, kind, state, server, inFlight, progress, lastUsedMs }: Instance): ModelStatus {
+export function statusOf(instance: Instance, contextTokensOf: (entry: ModelEntry, options: LoadOptions) => number): ModelStatus {
+  const { entry, kind, state, server, inFlight, progress, lastUsedMs, options } = instance;
   const isLoading = state === "loading";
   return {
     ...factsOf(entry, kind),
@@ -35,6 +39,7 @@ export function statusOf({ entry, kind, state, server, inFlight, progress, lastU
     loadStage: isLoading ? progress?.stage : undefined,
     loadFraction: isLoading ? progress?.fraction : undefined,
     lastUsedMs,
+    options: { ...options, contextTokens: contextTokensOf(entry, options) },
     memoryBytes: server?.pid === undefined ? undefined : residentBytes(server.pid),
     notes: server?.notes ?? [],
   };
@@ -52,6 +57,7 @@ export function failedStatus(entry: ModelEntry, { cause, lastMs }: { cause: stri
     loadStage: undefined,
     loadFraction: undefined,
     lastUsedMs: lastMs,
+    options: {},
     memoryBytes: undefined,
     notes: [cause],
   };

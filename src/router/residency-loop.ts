@@ -4,7 +4,8 @@ import { describeExit, type Log } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
 import { CrashLedger, type Crashed } from "./crash-ledger.ts";
-import { Instance, type LoadOptions } from "./instance.ts";
+import { sameOptions, type LoadOptions } from "../config/index.ts";
+import { Instance } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
 import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
@@ -28,6 +29,8 @@ export interface ResidencyOptions {
   readonly onEvent?: ((event: ModelEvent) => void) | undefined;
   /** How long requests of this model may go on when it is unloaded, where that differs from `drainMs`. */
   readonly drainMsOf?: ((entry: ModelEntry) => number | undefined) | undefined;
+  /** How a model is loaded for whoever says nothing about it. By default with the settings of the server. */
+  readonly optionsOf?: ((entry: ModelEntry) => LoadOptions) | undefined;
   /** Makes and starts the engine of a model. */
   readonly startEngine: (entry: ModelEntry, options: LoadOptions, start: EngineStart) => Promise<WrappedServer>;
   /** How long a request may wait for a place, in milliseconds. Defaults to 10 minutes. */
@@ -46,7 +49,8 @@ type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "
 
 interface Waiter {
   readonly entry: ModelEntry;
-  readonly options: LoadOptions;
+  /** How the model must run; undefined when any way will do. */
+  readonly options: LoadOptions | undefined;
   readonly sinceMs: number;
   readonly lease: PromiseWithResolvers<Lease>;
   /** It does not count as a use of the model. */
@@ -68,6 +72,8 @@ export class ResidencyLoop implements AsyncDisposable {
   readonly #runs: RunHistory;
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new CrashLedger();
+  /** How engines ran that have crashed: they come back like that. */
+  readonly #comeback = new Map<string, LoadOptions>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -83,8 +89,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** What a model does now, or how it last ended. */
   runOf(entry: ModelEntry): ModelRun {
-    const isWaitedFor = [...this.#waiting].some((waiter) => waiter.entry.id === entry.id);
-    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor });
+    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor: this.#waitersFor(entry.id).length > 0 });
   }
 
   /** Whether a further model of this kind finds room without another one going. */
@@ -98,14 +103,15 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   /**
-   * Waits until the model is loaded (loading it when needed) and hands out a lease. Rejects with the signal's reason when the caller
-   * leaves; a load that nobody waits for any more is aborted.
+   * Waits until the model is loaded (loading it when needed) and hands out a lease. With `load` it is loaded anew when it runs with
+   * other options: its requests may finish for a while, those that wait get the new engine. Rejects with the signal's reason when the
+   * caller leaves; a load that nobody waits for any more is aborted.
    */
   async acquire(
     entry: ModelEntry,
     options: { signal: AbortSignal; load?: LoadOptions | undefined; isPassive?: boolean | undefined },
   ): Promise<Lease> {
-    const { signal, load = {}, isPassive = false } = options;
+    const { signal, load, isPassive = false } = options;
     signal.throwIfAborted();
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
     if (this.#waiting.size >= this.#options.maxWaiting) {
@@ -142,7 +148,7 @@ export class ResidencyLoop implements AsyncDisposable {
     }
     const leaving = this.instances.filter(({ state }) => decision.kind === "wait" && state === "stopping");
     const evicted = decision.kind === "load" ? this.#evict(decision.evict, entry) : leaving;
-    void this.#load({ entry, options: {} }, { evicted, isAskedFor: true });
+    void this.#load(entry, { evicted, isAskedFor: true });
   }
 
   /** Notes that a model cannot be loaded, which was found out before a place was looked for. */
@@ -153,6 +159,7 @@ export class ResidencyLoop implements AsyncDisposable {
   /** Forgets how the last runs ended. */
   forgiveAll(): void {
     this.#crashes.forgiveAll();
+    this.#comeback.clear();
     this.#runs.forgive();
   }
 
@@ -164,15 +171,18 @@ export class ResidencyLoop implements AsyncDisposable {
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
   forgive(model: string): void {
     this.#crashes.forgive(model);
+    this.#comeback.delete(model);
   }
 
   /** Ends the engine of a model: its requests may finish for a while, new ones wait and load it again. */
   async unload(model: string): Promise<void> {
     const instance = this.#instances.get(model);
     if (instance === undefined) return;
-    if (instance.state === "loading")
-      this.#abortLoad(instance, new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`));
-    else this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
+    if (instance.state === "loading") {
+      const unloaded = new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`);
+      this.#rejectAll(model, unloaded);
+      this.#abortLoad(instance, unloaded);
+    } else this.#drain(instance);
     await instance.gone.promise;
   }
 
@@ -235,6 +245,11 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #carryOut(waiter: Waiter, decision: Decision): void {
     const own = this.#instances.get(waiter.entry.id);
+    if (own !== undefined && waiter.options !== undefined && !sameOptions(own.options, waiter.options)) {
+      this.#makeWay(own);
+      waiter.reason = `${own.model} runs with other options and is ${own.state}`;
+      return;
+    }
     switch (decision.kind) {
       case "serve":
         if (own !== undefined) this.#serve(waiter, own);
@@ -243,7 +258,7 @@ export class ResidencyLoop implements AsyncDisposable {
         waiter.reason = own === undefined ? "another model is being unloaded" : `${own.model} is ${own.state}`;
         return;
       case "load": {
-        void this.#load(waiter, { evicted: this.#evict(decision.evict, waiter.entry) });
+        void this.#load(waiter.entry, { evicted: this.#evict(decision.evict, waiter.entry) });
         return;
       }
       case "queue": {
@@ -255,6 +270,20 @@ export class ResidencyLoop implements AsyncDisposable {
       default:
         decision satisfies never;
     }
+  }
+
+  /** An engine ends for a load with other options, unless somebody waits for it who wants just these. */
+  #makeWay(instance: Instance): void {
+    if (instance.state === "ready" || instance.state === "draining") this.#drain(instance);
+    if (instance.state !== "loading") return;
+    const isWanted = this.#waitersFor(instance.model).some(
+      ({ options }) => options !== undefined && sameOptions(options, instance.options),
+    );
+    if (!isWanted) this.#abortLoad(instance, new Error("it is loaded with other options"));
+  }
+
+  #waitersFor(model: string): Waiter[] {
+    return [...this.#waiting].filter(({ entry }) => entry.id === model);
   }
 
   #evict(models: readonly string[], wanted: ModelEntry): Instance[] {
@@ -282,11 +311,11 @@ export class ResidencyLoop implements AsyncDisposable {
     waiter.lease.resolve(new Lease(instance, release));
   }
 
-  async #load(
-    { entry, options }: Pick<Waiter, "entry" | "options">,
-    { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean },
-  ): Promise<void> {
+  async #load(entry: ModelEntry, { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean }): Promise<void> {
     const { log } = this.#options;
+    const asked = this.#waitersFor(entry.id).find((waiter) => waiter.options !== undefined)?.options;
+    const options = asked ?? this.#comeback.get(entry.id) ?? this.#options.optionsOf?.(entry) ?? {};
+    this.#comeback.delete(entry.id);
     const instance = new Instance(entry, options, Date.now());
     instance.isAskedFor = isAskedFor;
     this.#instances.set(instance.model, instance);
@@ -316,7 +345,8 @@ export class ResidencyLoop implements AsyncDisposable {
       const isFailure = !instance.loadAbort.signal.aborted;
       if (isFailure) {
         log.error("router", errorMessage(error));
-        this.#rejectAll(instance.model, error);
+        // Options that one asked for are not the fault of the others.
+        this.#rejectAll(instance.model, error, asked);
       }
       this.#remove(instance, isFailure ? failureOf(error) : undefined);
       return;
@@ -361,10 +391,15 @@ export class ResidencyLoop implements AsyncDisposable {
         const cause = hang || describeExit(exit);
         log.error("router", `the engine of ${instance.model} ended unexpectedly (${cause}); the next request loads it again`);
         failure = unexpectedExit(exit.code, cause);
+        this.#comeback.set(instance.model, instance.options);
         this.#crashes.note(instance.entry, { atMs: Date.now(), ranMs: Date.now() - readyMs, cause });
       }
       this.#remove(instance, failure);
     });
+  }
+
+  #drain(instance: Instance): void {
+    this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
   }
 
   /** The engine ends once no request is in flight, or after `drainMs`. */
@@ -395,19 +430,21 @@ export class ResidencyLoop implements AsyncDisposable {
     if (!this.#waiting.has(waiter)) return;
     this.#reject(waiter, reason);
     const instance = this.#instances.get(waiter.entry.id);
-    const isWanted = [...this.#waiting].some((other) => other.entry.id === waiter.entry.id);
+    const isWanted = this.#waitersFor(waiter.entry.id).length > 0;
     if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) this.#abortLoad(instance, reason);
     this.#pump();
   }
 
   #abortLoad(instance: Instance, reason: unknown): void {
-    this.#rejectAll(instance.model, reason);
     instance.state = "stopping";
     instance.loadAbort.abort(reason);
   }
 
-  #rejectAll(model: string, error: unknown): void {
-    for (const waiter of this.#waiting) if (waiter.entry.id === model) this.#reject(waiter, error);
+  /** Rejects those who wait for a model; with `asked` only those who want it with these options. */
+  #rejectAll(model: string, error: unknown, asked?: LoadOptions): void {
+    for (const waiter of this.#waitersFor(model)) {
+      if (asked === undefined || (waiter.options !== undefined && sameOptions(waiter.options, asked))) this.#reject(waiter, error);
+    }
   }
 
   #reject(waiter: Waiter, error: unknown): void {

@@ -9,6 +9,7 @@ import type {
   Model,
   ModelDetails,
   ModelFile,
+  RecipeOptions,
   SystemInfo,
   Variant,
 } from "../../src/client/index.ts";
@@ -26,6 +27,12 @@ const flag = v.boolean();
 const maybeText = v.nullable(text);
 const maybeCount = v.nullable(count);
 
+const OPTIONS = v.strictObject({
+  ctx_size: v.exactOptional(count),
+  llamacpp_backend: v.exactOptional(text),
+  llamacpp_args: v.exactOptional(text),
+}) satisfies v.GenericSchema<unknown, RecipeOptions>;
+
 const MODEL = {
   id: text,
   checkpoint: text,
@@ -33,6 +40,7 @@ const MODEL = {
   labels: v.array(text),
   downloaded: flag,
   suggested: flag,
+  recipe_options: OPTIONS,
   size: v.exactOptional(count) as unknown as v.GenericSchema<unknown, number>, // A field that may be missing, not one that may be undefined.
 } satisfies Shape<Model>;
 
@@ -70,6 +78,7 @@ const LOADED = {
   in_flight: count,
   load_stage: maybeText,
   load_progress: maybeCount,
+  recipe_options: OPTIONS,
   notes: v.array(text),
 } satisfies Shape<LoadedModel>;
 

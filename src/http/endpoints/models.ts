@@ -3,6 +3,7 @@ import { renderListedModel } from "../../dialects/llamacpp/index.ts";
 import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { renderOptions } from "./residency.ts";
 import { describeModel } from "./llamacpp-router/index.ts";
 import { requireReachable, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
@@ -64,6 +65,7 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
     // llama.cpp's clients look here, too.
     ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds),
     ...renderModel(entry, createdSeconds),
+    recipe_options: renderOptions(router.savedOptionsOf(entry), identity),
   });
   return [
     endpoint({

@@ -1,9 +1,18 @@
 import * as v from "valibot";
 import { RouterError } from "../../errors.ts";
-import { splitArguments, type Router } from "../../router/index.ts";
+import {
+  loadOptionsOf,
+  LLAMACPP_BACKENDS,
+  recipeOptionsOf,
+  splitArguments,
+  type ModelStatus,
+  type RecipeOptions,
+  type Router,
+} from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { renderTotals } from "./stats.ts";
+import type { Identity } from "../security/index.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 
 const Health = v.looseObject({
@@ -22,7 +31,10 @@ const named = { model_name: optional(ModelName), model: optional(ModelName) };
 const LoadRequest = v.looseObject({
   ...named,
   ctx_size: optional(v.pipe(v.number(), v.integer(), v.minValue(1, "must be a positive number of tokens"))),
-  llamacpp_args: optional(v.string()),
+  llamacpp_backend: optional(v.picklist(LLAMACPP_BACKENDS, `must be one of ${LLAMACPP_BACKENDS.join(", ")}`)),
+  llamacpp_args: optional(v.string("must be a text")),
+  /** Whether these options hold for every later load of the model, in the place of what was saved; none of them forgets it. */
+  save_options: optional(v.boolean("must be true or false")),
 });
 
 /** Endpoints about which models are loaded: `live`, `health`, `load`, `unload`. */
@@ -45,7 +57,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       summary: "Which models are loaded",
       answers: { 200: { description: "The loaded models, most recently used first", schema: Health } },
       // Whoever may not ask models learns that the server lives, not what runs on this machine.
-      handle: ({ identity }) => json(renderHealth(router, { version, isStranger: !identity.scopes.includes("infer") })),
+      handle: ({ identity }) => json(renderHealth(router, { version, identity })),
     }),
     endpoint({
       method: "POST",
@@ -58,11 +70,13 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       async handle({ body, signal }) {
         const name = body.model_name ?? body.model;
         if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-        const load = {
-          ...(body.ctx_size ? { contextTokens: body.ctx_size } : {}),
-          ...(body.llamacpp_args ? { extraArgs: splitArguments(body.llamacpp_args) } : {}),
-        };
-        const { entry, wasLoaded } = await router.load(name, { signal, load });
+        splitArguments(body.llamacpp_args ?? ""); // A quote that is not closed is told before a model is fetched.
+        const load = loadOptionsOf({
+          ctx_size: body.ctx_size ?? undefined,
+          llamacpp_backend: body.llamacpp_backend ?? undefined,
+          llamacpp_args: body.llamacpp_args ?? undefined,
+        });
+        const { entry, wasLoaded } = await router.load(name, { signal, load, saves: body.save_options ?? false });
         const message = `${wasLoaded ? "Model already loaded" : "Loaded model"}: ${entry.id}`;
         return json({ status: "success", message, model_name: entry.id, checkpoint: entry.checkpoint, recipe: entry.recipe });
       },
@@ -84,8 +98,8 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
 }
 
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
-function renderHealth(router: Router, { version, isStranger }: { version: string; isStranger: boolean }): v.InferOutput<typeof Health> {
-  const status = isStranger ? [] : router.status();
+function renderHealth(router: Router, { version, identity }: { version: string; identity: Identity }): v.InferOutput<typeof Health> {
+  const status = identity.scopes.includes("infer") ? router.status() : [];
   const loaded = status.filter(({ state }) => state === "ready" || state === "busy" || state === "draining");
   return {
     status: "ok",
@@ -106,11 +120,18 @@ function renderHealth(router: Router, { version, isStranger }: { version: string
       load_stage: model.loadStage ?? null,
       load_progress: model.loadFraction ?? null,
       memory_bytes: model.memoryBytes ?? null,
+      recipe_options: renderOptions(model.options, identity),
       stats: totalsOf(router, model.model),
       last_use: model.lastUsedMs,
       notes: model.notes,
     })),
   };
+}
+
+/** Arguments may hold paths: whoever manages models sees them. */
+export function renderOptions(options: ModelStatus["options"], { scopes }: Identity): RecipeOptions {
+  const { llamacpp_args: args, ...rest } = recipeOptionsOf(options);
+  return scopes.includes("manage") && args !== undefined ? { ...rest, llamacpp_args: args } : rest;
 }
 
 function totalsOf({ stats }: Router, model: string): ReturnType<typeof renderTotals> | null {
