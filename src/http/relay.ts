@@ -25,8 +25,8 @@ export interface RelayRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
-  /** Given when the request outlives its client, whose signal this is: the answer is then read to its end all the same. */
-  readonly abandoned?: AbortSignal | undefined;
+  /** Given when the request outlives its client on an engine that keeps the stream: that is then read to its end all the same. */
+  readonly conversation?: { readonly id: string; readonly client: AbortSignal } | undefined;
   /** Called when the model is loaded and the engine is about to be asked. */
   readonly onAcquired?: (() => void) | undefined;
   /** Where the request is entered while it runs, and who sent it. */
@@ -133,10 +133,11 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     onEnd: end,
     abort: generation.abort,
     holdsEvents: isEventStream,
-    abandoned: request.abandoned,
+    ...(request.conversation && { abandoned: request.conversation.client, isKept: isKept(lease, request.conversation) }),
     mapEvents: translation?.events,
     async errorEvent(error) {
-      if (request.signal.aborted) throw request.signal.reason;
+      const client = request.conversation?.client ?? request.signal;
+      if (client.aborted) throw client.reason;
       if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
       return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
     },
@@ -191,6 +192,23 @@ async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): P
     // The connection may have been an old one that the engine has closed: use a new one, once, at once. A dead engine refuses it.
     return await fetch(url, init(false));
   }
+}
+
+/** An engine that keeps streams answers this at once; one that does not knows no such path. */
+const LOOKUP_MS = 2000;
+
+/** Whether the engine keeps this stream for a client that comes back: older ones and other kinds do not. */
+function isKept({ baseUrl }: Lease, { id }: { readonly id: string }): () => Promise<boolean> {
+  return async () => {
+    const init = { method: "POST", body: JSON.stringify({ conversation_ids: [id] }), signal: AbortSignal.timeout(LOOKUP_MS) };
+    try {
+      const response = await fetch(`${baseUrl}/v1/streams/lookup`, { ...init, headers: { "content-type": "application/json" } });
+      const known: unknown = response.ok ? await response.json() : [];
+      return Array.isArray(known) && known.length > 0;
+    } catch {
+      return false;
+    }
+  };
 }
 
 function upstreamFailure(lease: Lease, error: unknown, isGone: boolean): RouterError {
