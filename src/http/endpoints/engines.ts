@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { renderErrorEvent } from "../../dialects/index.ts";
 import {
   formatEngineName,
   parseEngineName,
@@ -9,9 +8,10 @@ import {
   type InstallProgress,
 } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
+import { progressResponse } from "../event-response.ts";
 import { json } from "../json.ts";
 import { below, optional, Success } from "../schemas.ts";
-import { streamOf } from "../stream-of.ts";
+import { redactFor } from "../security/index.ts";
 
 const NAME_MESSAGE = "must name an engine: llamacpp, llamacpp:VARIANT, embedded or flm";
 const Named = {
@@ -66,8 +66,8 @@ export function engineEndpoints(engines: Engines): Endpoint[] {
       body: InstallFields,
       answers: { 200: { description: "It is installed", schema: Installed, hasEvents: true } },
       errors: ["INSTALL_FAILED", "BACKEND_NOT_INSTALLED", "BACKEND_IN_USE", "OFFLINE", "DISK_FULL", "CHECKSUM_MISMATCH", "SHUTTING_DOWN"],
-      async handle({ body, signal }) {
-        if (body.stream) return installStream(engines, body, signal);
+      async handle({ body, signal, identity }) {
+        if (body.stream) return progressResponse((until) => watch(engines, body, until), { signal, redact: redactFor(identity) });
         return json(renderInstalled(await installAs(engines, body, { signal })));
       },
     }),
@@ -102,38 +102,30 @@ async function installAs(
   return await engines.install(parseEngineName(formatName(body)), { ...options, version: version ?? undefined, force: force ?? undefined });
 }
 
-/** Progress as server-sent events: `progress` as often as a reader can use it, then `complete` or `error`. */
-function installStream(engines: Engines, body: InstallFields, signal: AbortSignal): Response {
-  async function* events(): AsyncGenerator<string> {
-    const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-    const left = new AbortController();
-    let latest: InstallProgress | undefined;
-    let news = Promise.withResolvers<void>();
-    const onProgress = (progress: InstallProgress): void => {
-      latest = progress;
-      news.resolve();
-    };
-    const work = installAs(engines, body, { signal: AbortSignal.any([signal, left.signal]), onProgress });
-    const isOver = work.then(
-      () => true,
-      () => true,
-    );
-    try {
-      while (!(await Promise.race([isOver, news.promise]))) {
-        news = Promise.withResolvers();
-        if (latest !== undefined) yield event("progress", renderProgress(latest));
-        await pause(EVENT_PAUSE_MS, isOver);
-      }
-      yield event("complete", renderInstalled(await work));
-    } catch (error) {
-      if (!signal.aborted) yield `event: error\n${renderErrorEvent(error)}`;
-    } finally {
-      left.abort(new Error("Nobody waits for the installation any more"));
+/** Progress as often as a reader can use it. */
+async function* watch(engines: Engines, body: InstallFields, until: AbortSignal): AsyncGenerator<unknown, unknown> {
+  const left = new AbortController();
+  let latest: InstallProgress | undefined;
+  let news = Promise.withResolvers<void>();
+  const onProgress = (progress: InstallProgress): void => {
+    latest = progress;
+    news.resolve();
+  };
+  const work = installAs(engines, body, { signal: AbortSignal.any([until, left.signal]), onProgress });
+  const isOver = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    while (!(await Promise.race([isOver, news.promise]))) {
+      news = Promise.withResolvers();
+      if (latest !== undefined) yield renderProgress(latest);
+      await pause(EVENT_PAUSE_MS, isOver);
     }
+    return renderInstalled(await work);
+  } finally {
+    left.abort(new Error("Nobody waits for the installation any more"));
   }
-  return new Response(streamOf(events()), {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
-  });
 }
 
 async function pause(durationMs: number, unless: Promise<unknown>): Promise<void> {

@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { renderErrorEvent } from "../../dialects/index.ts";
 import { RouterError } from "../../errors.ts";
 import type { DownloadStatus, Router } from "../../router/index.ts";
-import { endpoint, type Endpoint } from "../endpoint.ts";
+import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
+import { progressResponse } from "../event-response.ts";
 import { json } from "../json.ts";
-import { streamOf } from "../stream-of.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
+import { redactFor, type Identity } from "../security/index.ts";
 
 const flag = optional(v.boolean());
 const named = { model_name: optional(ModelName), model: optional(ModelName) };
@@ -48,7 +48,7 @@ export function libraryEndpoints(router: Router): Endpoint[] {
         "Download a model, and register it when its name is new; with `stream` the progress as events; with `subscribe: false` at once",
       body: PullFields,
       answers: { 200: { description: "It is here", schema: Success, hasEvents: true } },
-      handle: async ({ body, signal }) => await pull(router, body, signal),
+      handle: async (call) => await pull(router, call),
     }),
     endpoint({
       method: "GET",
@@ -100,7 +100,10 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       tag: "Models",
       summary: "Downloads that run, are paused, have failed or are just done",
       answers: { 200: { description: "The downloads, oldest first", schema: v.looseObject({ data: v.array(Download) }) } },
-      handle: async () => json({ object: "list", data: (await library.downloads()).map(renderDownload) }),
+      async handle({ identity }) {
+        const downloads = await library.downloads();
+        return json({ object: "list", data: downloads.map((download) => renderDownload(download, identity)) });
+      },
     }),
     endpoint({
       method: "POST",
@@ -113,9 +116,10 @@ export function libraryEndpoints(router: Router): Endpoint[] {
         action: v.picklist(["pause", "resume", "cancel", "remove"], "must be pause, resume, cancel or remove"),
       }),
       answers: { 200: { description: "The download as it now is", schema: Success } },
-      async handle({ body: { id, action } }) {
+      async handle({ body: { id, action }, identity }) {
         const status = await library.control(id, action === "remove" ? "cancel" : action);
-        return json({ status: "success", message: `The download of ${status.label} is ${status.state}`, download: renderDownload(status) });
+        const download = renderDownload(status, identity);
+        return json({ status: "success", message: `The download of ${status.label} is ${status.state}`, download });
       },
     }),
     endpoint({
@@ -140,7 +144,10 @@ function nameOf(body: { model_name?: string | null | undefined; model?: string |
   return name;
 }
 
-async function pull(router: Router, body: v.InferOutput<typeof PullFields>, signal: AbortSignal): Promise<Response> {
+async function pull(
+  router: Router,
+  { body, signal, identity }: Pick<Call<v.InferOutput<typeof PullFields>, unknown>, "body" | "signal" | "identity">,
+): Promise<Response> {
   const model = nameOf(body);
   const { library } = router;
   const request = {
@@ -157,37 +164,33 @@ async function pull(router: Router, body: v.InferOutput<typeof PullFields>, sign
   const done = { status: "success", message: `Installed model: ${entry.id}`, model_name: entry.id };
   if (download === undefined && !body.stream) return json(done);
   if (body.subscribe === false)
-    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download) });
+    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download, identity) });
   const stopsWithClient = body.stop_on_disconnect ?? false;
   const stop = () => void library.control(download?.id ?? "", "pause").catch(() => {}); // It may be over already.
   if (stopsWithClient) signal.addEventListener("abort", stop, { once: true });
-  if (body.stream) return progressStream(router, { download, done, signal });
+  if (body.stream)
+    return progressResponse((until) => watch(router, { download, done, identity }, until), { signal, redact: redactFor(identity) });
   if (download !== undefined) await library.wait(download.id, signal);
   signal.removeEventListener("abort", stop);
   return json(done);
 }
 
-/** Progress as server-sent events: `progress` at most ten times a second, then `complete` or `error`. */
-function progressStream(router: Router, pulled: { download: DownloadStatus | undefined; done: unknown; signal: AbortSignal }): Response {
-  const { download, done, signal } = pulled;
-  async function* events(): AsyncGenerator<string> {
-    const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-    try {
-      if (download !== undefined) {
-        for await (const status of router.library.watch(download.id, signal)) yield event("progress", renderDownload(status));
-        await router.library.wait(download.id, signal);
-      }
-      yield event("complete", done);
-    } catch (error) {
-      if (!signal.aborted) yield `event: error\n${renderErrorEvent(error)}`;
-    }
-  }
-  return new Response(streamOf(events()), {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
-  });
+interface Pulled {
+  readonly download: DownloadStatus | undefined;
+  readonly done: unknown;
+  readonly identity: Identity;
 }
 
-function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> {
+/** Progress at most ten times a second. */
+async function* watch({ library }: Router, { download, done, identity }: Pulled, until: AbortSignal): AsyncGenerator<unknown, unknown> {
+  if (download !== undefined) {
+    for await (const status of library.watch(download.id, until)) yield renderDownload(status, identity);
+    await library.wait(download.id, until);
+  }
+  return done;
+}
+
+function renderDownload(status: DownloadStatus, identity: Identity): v.InferOutput<typeof Download> {
   return {
     id: status.id,
     model: status.label,
@@ -199,7 +202,7 @@ function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> 
     bytes_per_second: status.bytesPerSecond ?? null,
     eta_seconds: status.etaSeconds ?? null,
     waiting_for: status.waitingFor ?? null,
-    error: status.error?.message ?? null,
+    error: status.error === undefined ? null : (redactFor(identity)?.(status.error.message) ?? status.error.message),
     files: status.files.map(({ path, bytes, sizeBytes }) => ({ path, bytes_done: bytes, bytes_total: sizeBytes })),
   };
 }

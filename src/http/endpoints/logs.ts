@@ -3,6 +3,7 @@ import { formatLogLine, LOG_LEVELS, type Log } from "../../platform/index.ts";
 import { saveLogLevel, type LogFilter, type LogHistory } from "../../router/index.ts";
 import { RouterError } from "../../errors.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
+import { eventResponse } from "../event-response.ts";
 import { json } from "../json.ts";
 import { logSocket } from "../log-socket.ts";
 import { below, Success } from "../schemas.ts";
@@ -16,7 +17,6 @@ export interface LogEndpointOptions {
 const Level = v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`);
 const Filter = v.looseObject({ level: v.optional(Level), model: v.optional(v.string()) });
 
-/** A comment this often keeps proxies from closing a stream on which nothing happens. */
 const PING_MS = 20_000;
 
 /** `log-level`, and the log as server-sent events; or over a web socket. */
@@ -45,8 +45,11 @@ export function logEndpoints({ log, history, cacheDir }: LogEndpointOptions): En
       query: Filter,
       answers: { 200: { description: "One event per line", contentType: "text/event-stream" } },
       handle: ({ query, signal }) =>
-        new Response(eventStream(history, filterOf(query), signal), {
-          headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
+        eventResponse((until) => history.follow(filterOf(query), until), {
+          signal,
+          render: (line) => `data: ${JSON.stringify({ ...line, line: formatLogLine(line) })}\n\n`,
+          opening: "log",
+          pingMs: PING_MS,
         }),
     }),
     endpoint({
@@ -67,28 +70,4 @@ export function logEndpoints({ log, history, cacheDir }: LogEndpointOptions): En
 
 function filterOf({ level, model }: v.InferOutput<typeof Filter>): LogFilter {
   return { level, source: model };
-}
-
-function eventStream(history: LogHistory, filter: LogFilter, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  const left = new AbortController();
-  const lines = history.follow(filter, AbortSignal.any([signal, left.signal]));
-  let ping: ReturnType<typeof setInterval> | undefined;
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(encoder.encode(": log\n\n")); // Headers leave at once, before there is a line.
-      ping = setInterval(() => controller.enqueue(encoder.encode(": ping\n\n")), PING_MS);
-    },
-    async pull(controller) {
-      const { done, value } = await lines.next();
-      if (done) {
-        clearInterval(ping);
-        controller.close();
-      } else controller.enqueue(encoder.encode(`data: ${JSON.stringify({ ...value, line: formatLogLine(value) })}\n\n`));
-    },
-    cancel() {
-      clearInterval(ping);
-      left.abort();
-    },
-  });
 }
