@@ -1,7 +1,7 @@
 import { TrieRouter } from "hono/router/trie-router";
 import { Hono } from "hono/tiny";
 import { renderError } from "../dialects/index.ts";
-import { RouterError } from "../errors.ts";
+import { ERRORS, RouterError } from "../errors.ts";
 import type { Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings, SystemReporter } from "../router/index.ts";
 import { Conversations } from "./conversations.ts";
@@ -30,7 +30,7 @@ import {
   checkSource,
   identify,
   preflight,
-  redactForStrangers,
+  redactFor,
   type Identity,
   type KnownKeys,
   type SourceRules,
@@ -185,8 +185,10 @@ function errorResponse(error: unknown, call: Bindings & { request: Request; log:
   const what = `${request.method} ${new URL(request.url).pathname} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);
   else log.error("http", `${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  const { status, body } = call.renderError(error, identity.scopes.includes("admin") ? undefined : redactForStrangers);
-  return json(body, { status });
+  const { status, body } = call.renderError(error, redactFor(identity));
+  // OpenAI's clients heed it; without it they repeat whatever has a status of 409, 429 or from 500 on.
+  const shouldRetry = error instanceof RouterError && ERRORS[error.code].retryable;
+  return json(body, { status, headers: { "x-should-retry": String(shouldRetry) } });
 }
 
 /** A client's own id when it is a harmless one, so that its log and ours can be joined. */

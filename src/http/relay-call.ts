@@ -3,7 +3,7 @@ import type { Conversations } from "./conversations.ts";
 import type { Call } from "./endpoint.ts";
 import type { Generations } from "./generations.ts";
 import { relay, type RelayRequest } from "./relay.ts";
-import { callerOf, requireReachable } from "./security/index.ts";
+import { callerOf, redactFor, requireReachable } from "./security/index.ts";
 
 export interface RelayContext {
   readonly router: Router;
@@ -27,6 +27,7 @@ export async function relayCall(context: RelayContext, call: Call<unknown, unkno
     signal: call.signal,
     generations,
     caller: callerOf(call),
+    redact: redactFor(call.identity),
     ...choice,
   };
   const id = call.request.headers.get("x-conversation-id");

@@ -1,4 +1,4 @@
-import { inTurn, mendRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
+import { inTurn, readableRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
@@ -34,8 +34,10 @@ export interface RelayRequest {
   readonly caller: string;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
-  /** Whether an engine's error may get the status that OpenAI's clients expect. */
+  /** Whether an engine's error gets the form that all our clients read, instead of passing as it came. */
   readonly mendsRefusals?: boolean | undefined;
+  /** Takes out of an error what the caller shall not see. */
+  readonly redact?: ((text: string) => string) | undefined;
   /** What to ask instead of an engine that does not know the path (404). */
   readonly detour?: (() => Detour) | undefined;
 }
@@ -62,6 +64,8 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
 
 /** An answer up to this size is read whole before its first byte leaves, so that an engine that dies meanwhile costs a retry, not the answer. */
 const MAX_BUFFERED_BYTES = 2 ** 20;
+
+const NOT_IMPLEMENTED = 501;
 
 /** The end of a process is noticed a moment after the end of its connections. */
 const EXIT_NOTICE_MS = 250;
@@ -111,13 +115,15 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
   const length = upstream.headers.get("content-length");
   // Asked before the body: whoever touches that as a stream pays for one, also when the bytes are then read at once.
   const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-  if ((length !== null && Number(length) <= MAX_BUFFERED_BYTES) || (translation !== undefined && !isEventStream)) {
+  const isRefusal = status >= 400 && request.mendsRefusals === true;
+  const isWanted = (length !== null && Number(length) <= MAX_BUFFERED_BYTES) || translation !== undefined || isRefusal;
+  if (isWanted && !isEventStream) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
-    if (status === 500 && request.mendsRefusals === true) {
-      const mended = mendRefusal(new TextDecoder().decode(whole));
-      if (mended !== undefined) return new Response(mended, { status: 400, headers });
-    }
+    // What an engine cannot do it will not do the second time either.
+    if (status === NOT_IMPLEMENTED) headers.set("x-should-retry", "false");
+    const readable = isRefusal ? readableRefusal({ status, body: new TextDecoder().decode(whole) }) : undefined;
+    if (readable !== undefined) return new Response(readable.body, { status: readable.status, headers });
     const translated = translation?.whole(new TextDecoder().decode(whole));
     return new Response(translated ?? whole, { status, headers });
   }
@@ -138,8 +144,8 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     async errorEvent(error) {
       const client = request.conversation?.client ?? request.signal;
       if (client.aborted) throw client.reason;
-      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
-      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
+      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason, request.redact);
+      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })), request.redact);
     },
   });
   return new Response(body, { status, headers });
