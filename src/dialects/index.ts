@@ -2,6 +2,7 @@ export { renderError, renderErrorEvent, type ErrorBody } from "./openai/errors.t
 export { completeEventsLength, completeLastEvent } from "./sse.ts";
 export { SseDecoder, type ServerSentEvent } from "./sse-decoder.ts";
 export { readTimings, type AnswerTimings } from "./openai/timings.ts";
+export { engineChatFields } from "./openai/chat-fields.ts";
 export { completionsAsAsked, promptsOf } from "./openai/completions.ts";
 export { readableRefusal } from "./openai/engine-refusal.ts";
 export { simpleResponses } from "./openai/simple-responses.ts";

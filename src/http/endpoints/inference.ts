@@ -2,6 +2,7 @@ import * as v from "valibot";
 import {
   chatRequestOf,
   completionsAsAsked,
+  engineChatFields,
   promptsOf,
   responsesThroughChat,
   simpleResponses,
@@ -30,6 +31,8 @@ interface Inference {
   readonly fields: v.ObjectEntries;
   /** How an engine that lacks the path is asked instead. */
   readonly detour?: ((fields: Fields) => Detour) | undefined;
+  /** The fields as the engine reads them, or undefined when they are so already. */
+  readonly prepare?: ((fields: Fields, request: Request) => Fields | undefined) | undefined;
   /** What the engine leaves to us; `ask` asks it something else beforehand. */
   readonly translate?: ((fields: Fields, call: TranslatedCall) => Translation | undefined | Promise<Translation>) | undefined;
 }
@@ -49,6 +52,7 @@ const INFERENCE: readonly Inference[] = [
     kind: "text",
     summary: "Answer a conversation",
     fields: { messages: v.array(Message, "must be an array of messages"), stream, ...SAMPLING, ...CHAT },
+    prepare: (fields, request) => engineChatFields(fields, { isOfPage: isBelowApi(request) }),
   },
   {
     paths: below("completions"),
@@ -65,7 +69,7 @@ const INFERENCE: readonly Inference[] = [
     summary: "OpenAI's Responses API; below `/api`, its stream has the three kinds of events that Lemonade's clients know",
     fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream, ...RESPONSES },
     detour: (fields) => ({ path: "/v1/chat/completions", body: encode(chatRequestOf(fields)), translation: responsesThroughChat() }),
-    translate: (_fields, { model, request }) => (new URL(request.url).pathname.startsWith("/api/") ? simpleResponses(model) : undefined),
+    translate: (_fields, { model, request }) => (isBelowApi(request) ? simpleResponses(model) : undefined),
   },
   {
     paths: below("embeddings"),
@@ -103,7 +107,7 @@ interface InferenceOptions {
 
 function inferenceEndpoint(context: RelayContext, options: InferenceOptions): Endpoint {
   const { router } = context;
-  const { paths, enginePath, kind, summary, fields, translate, detour } = options.inference;
+  const { paths, enginePath, kind, summary, fields, prepare, translate, detour } = options.inference;
   return endpoint({
     method: "POST",
     paths,
@@ -115,7 +119,8 @@ function inferenceEndpoint(context: RelayContext, options: InferenceOptions): En
     async handle(call: Call<{ model?: string | null | undefined } & Fields, undefined>) {
       const { body, bytes, request } = call;
       const model = body.model ?? defaultModel(router, kind);
-      const changed = kind === "text" ? options.defaults.applyTo(body) : undefined;
+      const prepared = prepare?.(body, request);
+      const changed = (kind === "text" ? options.defaults.applyTo(prepared ?? body) : undefined) ?? prepared;
       return await relayCall(context, call, {
         model,
         kind,
@@ -155,6 +160,9 @@ async function echoedTexts(prompt: unknown, ask: TranslatedCall["ask"]): Promise
   };
   return await Promise.all(promptsOf(prompt).map(async (parts) => (await Promise.all(parts.map(textOf))).join("")));
 }
+
+/** Lemonade's own paths, beside those of OpenAI. */
+const isBelowApi = ({ url }: Request): boolean => url.startsWith("/api/", url.indexOf("/", url.indexOf("//") + 2));
 
 const encode = (fields: Fields) => new TextEncoder().encode(JSON.stringify(fields));
 
