@@ -78,7 +78,10 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       answers: { 200: { description: "The models", schema: v.object({ object: v.literal("list"), data: v.array(Model) }) } },
       async handle({ query, identity }) {
         if (query.reload) await router.reload();
-        const entries = await router.catalog.list({ all: query.show_all === "true" });
+        const isAll = query.show_all === "true";
+        // What the preset file names is there for whoever wrote it, also before it is fetched.
+        const known = await router.catalog.list({ all: true });
+        const entries = known.filter(({ id, isDownloaded }) => isAll || isDownloaded || router.presets.hasSection(id));
         return json({ object: "list", data: await Promise.all(entries.map(async (entry) => await describe(entry, identity))) });
       },
     }),
