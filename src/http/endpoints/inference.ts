@@ -1,13 +1,5 @@
 import * as v from "valibot";
-import {
-  chatRequestOf,
-  completionsAsAsked,
-  engineChatFields,
-  promptsOf,
-  responsesThroughChat,
-  simpleResponses,
-  type Translation,
-} from "../../dialects/index.ts";
+import { completionsAsAsked, engineChatFields, promptsOf, simpleResponses, type Translation } from "../../dialects/index.ts";
 import { RouterError } from "../../errors.ts";
 import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
@@ -18,6 +10,7 @@ import { json } from "../json.ts";
 import type { Detour } from "../relay.ts";
 import { relayCall, type RelayContext } from "../relay-call.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
+import { throughChat } from "../through-chat.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -68,7 +61,7 @@ const INFERENCE: readonly Inference[] = [
     kind: "text",
     summary: "OpenAI's Responses API; below `/api`, its stream has the three kinds of events that Lemonade's clients know",
     fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream, ...RESPONSES },
-    detour: (fields) => ({ path: "/v1/chat/completions", body: encode(chatRequestOf(fields)), translation: responsesThroughChat() }),
+    detour: throughChat,
     translate: (_fields, { model, request }) => (isBelowApi(request) ? simpleResponses(model) : undefined),
   },
   {

@@ -1,14 +1,12 @@
 import * as v from "valibot";
-import { RouterError } from "../../errors.ts";
 import type { DownloadStatus, Router } from "../../router/index.ts";
 import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
 import { progressResponse } from "../event-response.ts";
 import { json } from "../json.ts";
-import { below, ModelName, optional, Success } from "../schemas.ts";
+import { below, ModelName, named, optional, requiredName, Success } from "../schemas.ts";
 import { redactFor, type Identity } from "../security/index.ts";
 
 const flag = optional(v.boolean());
-const named = { model_name: optional(ModelName), model: optional(ModelName) };
 
 /** Lemonade's page sends a whole registry entry along: what is not named here is let pass. */
 const PullFields = v.looseObject({
@@ -131,24 +129,18 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       body: v.looseObject({ ...named, unload: flag }),
       answers: { 200: { description: "It is deleted", schema: Success } },
       async handle({ body, signal }) {
-        const freedBytes = await router.deleteModel(nameOf(body), { signal, unload: body.unload ?? false });
-        return json({ status: "success", message: `Deleted model: ${nameOf(body)}`, freed_bytes: freedBytes });
+        const freedBytes = await router.deleteModel(requiredName(body), { signal, unload: body.unload ?? false });
+        return json({ status: "success", message: `Deleted model: ${requiredName(body)}`, freed_bytes: freedBytes });
       },
     }),
   ];
-}
-
-function nameOf(body: { model_name?: string | null | undefined; model?: string | null | undefined }): string {
-  const name = body.model_name ?? body.model;
-  if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-  return name;
 }
 
 async function pull(
   router: Router,
   { body, signal, identity }: Pick<Call<v.InferOutput<typeof PullFields>, unknown>, "body" | "signal" | "identity">,
 ): Promise<Response> {
-  const model = nameOf(body);
+  const model = requiredName(body);
   const { library } = router;
   const request = {
     model,

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { RouterError } from "../../errors.ts";
 import {
   loadOptionsOf,
   LLAMACPP_BACKENDS,
@@ -13,7 +12,7 @@ import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { renderTotals } from "./stats.ts";
 import type { Identity } from "../security/index.ts";
-import { below, ModelName, optional, Success } from "../schemas.ts";
+import { below, givenName, named, optional, requiredName, Success } from "../schemas.ts";
 
 const Health = v.looseObject({
   status: v.literal("ok"),
@@ -24,9 +23,6 @@ const Health = v.looseObject({
   requests_waiting: v.number(),
   all_models_loaded: v.array(v.looseObject({ model_name: v.string(), state: v.string() })),
 });
-
-/** `model_name` is Lemonade's; its C++ server and llama.cpp's router take `model` too. */
-const named = { model_name: optional(ModelName), model: optional(ModelName) };
 
 const LoadRequest = v.looseObject({
   ...named,
@@ -68,8 +64,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       body: LoadRequest,
       answers: { 200: { description: "It is loaded", schema: Success } },
       async handle({ body, signal }) {
-        const name = body.model_name ?? body.model;
-        if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
+        const name = requiredName(body);
         splitArguments(body.llamacpp_args ?? ""); // A quote that is not closed is told before a model is fetched.
         const load = loadOptionsOf({
           ctx_size: body.ctx_size ?? undefined,
@@ -90,7 +85,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       body: v.looseObject(named),
       answers: { 200: { description: "It is unloaded", schema: Success } },
       async handle({ body }) {
-        const unloaded = await router.unload(body.model_name ?? body.model ?? undefined);
+        const unloaded = await router.unload(givenName(body));
         return json({ status: "success", message: "Model unloaded successfully", unloaded });
       },
     }),

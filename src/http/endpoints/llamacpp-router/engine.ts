@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { chatRequestOf, responsesThroughChat } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
 import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
 import { readBytes } from "../../read-body.ts";
 import type { Detour } from "../../relay.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
+import { throughChat } from "../../through-chat.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 import { routerProps } from "./lists.ts";
 
@@ -130,11 +130,6 @@ async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, {
   } catch (error) {
     throw explainUseFailure(model, error, { isListed: isPreset });
   }
-}
-
-function throughChat(fields: Readonly<Record<string, unknown>>): Detour {
-  const body = new TextEncoder().encode(JSON.stringify(chatRequestOf(fields)));
-  return { path: "/v1/chat/completions", body, translation: responsesThroughChat() };
 }
 
 /** The path as it was asked for, with its query. */
