@@ -9,6 +9,7 @@ import { Instance } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
 import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
+import { queueFull, queueTimeout, WaitingLine, type Waiter } from "./waiting-line.ts";
 import { watchHealth } from "./watch-health.ts";
 
 /** What a start gets from the loop; `onServer` is called before the engine starts. */
@@ -47,20 +48,6 @@ export interface ResidencyOptions {
 
 type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
 
-interface Waiter {
-  readonly entry: ModelEntry;
-  /** How the model must run; undefined when any way will do. */
-  readonly options: LoadOptions | undefined;
-  readonly sinceMs: number;
-  readonly lease: PromiseWithResolvers<Lease>;
-  /** It does not count as a use of the model. */
-  readonly isPassive: boolean;
-  /** Why it still waits, for the message when it has waited too long. */
-  reason: string;
-  /** When the pause after a crash ends, in milliseconds since the epoch. */
-  wakeMs?: number | undefined;
-}
-
 /**
  * The one loop that owns which models are resident: every event (a request comes or leaves, an engine is ready or gone, a lease ends)
  * runs `#pump`, which asks the pure `decide` about each waiting request in order of arrival and carries the decisions out.
@@ -68,7 +55,7 @@ interface Waiter {
 export class ResidencyLoop implements AsyncDisposable {
   readonly #options: ResidencyOptions & Limits;
   readonly #instances = new Map<string, Instance>();
-  readonly #waiting = new Set<Waiter>();
+  readonly #waiting = new WaitingLine();
   readonly #runs: RunHistory;
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new CrashLedger();
@@ -89,7 +76,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** What a model does now, or how it last ended. */
   runOf(entry: ModelEntry): ModelRun {
-    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor: this.#waitersFor(entry.id).length > 0 });
+    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor: this.#waiting.isWaitedFor(entry.id) });
   }
 
   /** Whether a further model of this kind finds room without another one going. */
@@ -114,15 +101,10 @@ export class ResidencyLoop implements AsyncDisposable {
     const { signal, load, isPassive = false } = options;
     signal.throwIfAborted();
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
-    if (this.#waiting.size >= this.#options.maxWaiting) {
-      throw new RouterError("QUEUE_FULL", `${this.#waiting.size} requests wait already; ${entry.id} was not queued`, {
-        hint: "Try again later.",
-      });
-    }
-    const waiter: Waiter = { entry, options: load, sinceMs: Date.now(), lease: Promise.withResolvers(), isPassive, reason: "" };
+    if (this.#waiting.size >= this.#options.maxWaiting) throw queueFull(entry, this.#waiting.size);
+    const waiter = this.#waiting.add({ entry, options: load, isPassive });
     const leave = () => this.#leave(waiter, signal.reason);
     signal.addEventListener("abort", leave, { once: true });
-    this.#waiting.add(waiter);
     this.#pump();
     try {
       return await waiter.lease.promise;
@@ -180,7 +162,7 @@ export class ResidencyLoop implements AsyncDisposable {
     if (instance === undefined) return;
     if (instance.state === "loading") {
       const unloaded = new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`);
-      this.#rejectAll(model, unloaded);
+      this.#waiting.rejectAll(model, unloaded);
       this.#abortLoad(instance, unloaded);
     } else this.#drain(instance);
     await instance.gone.promise;
@@ -191,7 +173,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     const closing = new RouterError("SHUTTING_DOWN", "The server is shutting down");
-    for (const waiter of this.#waiting) this.#reject(waiter, closing);
+    for (const waiter of this.#waiting) this.#waiting.reject(waiter, closing);
     const instances = this.instances;
     for (const instance of instances) {
       if (instance.state === "loading") this.#abortLoad(instance, closing);
@@ -221,7 +203,8 @@ export class ResidencyLoop implements AsyncDisposable {
       if (decision.kind === "load" && this.#isHeldBack(waiter, nowMs)) continue;
       if (decision.kind === "queue") contended.add(wish.kind);
       this.#carryOut(waiter, decision);
-      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs) this.#reject(waiter, queueTimeout(waiter, waitedMs));
+      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs)
+        this.#waiting.reject(waiter, queueTimeout(waiter, waitedMs));
     }
     // Whoever a model was drained for is served or gone: it takes requests again.
     for (const instance of this.#instances.values()) {
@@ -239,7 +222,7 @@ export class ResidencyLoop implements AsyncDisposable {
     const holdBack = this.#crashes.holdBack(waiter.entry.id, nowMs);
     waiter.wakeMs = holdBack?.kind === "pause" ? holdBack.untilMs : undefined;
     if (holdBack?.kind === "pause") waiter.reason = holdBack.reason;
-    if (holdBack?.kind === "refuse") this.#reject(waiter, holdBack.error);
+    if (holdBack?.kind === "refuse") this.#waiting.reject(waiter, holdBack.error);
     return holdBack !== undefined;
   }
 
@@ -276,14 +259,8 @@ export class ResidencyLoop implements AsyncDisposable {
   #makeWay(instance: Instance): void {
     if (instance.state === "ready" || instance.state === "draining") this.#drain(instance);
     if (instance.state !== "loading") return;
-    const isWanted = this.#waitersFor(instance.model).some(
-      ({ options }) => options !== undefined && sameOptions(options, instance.options),
-    );
-    if (!isWanted) this.#abortLoad(instance, new Error("it is loaded with other options"));
-  }
-
-  #waitersFor(model: string): Waiter[] {
-    return [...this.#waiting].filter(({ entry }) => entry.id === model);
+    if (this.#waiting.wants(instance.model, instance.options)) return;
+    this.#abortLoad(instance, new Error("it is loaded with other options"));
   }
 
   #evict(models: readonly string[], wanted: ModelEntry): Instance[] {
@@ -301,19 +278,18 @@ export class ResidencyLoop implements AsyncDisposable {
     };
     instance.inFlight++;
     use();
-    this.#waiting.delete(waiter);
     const release = () => {
       instance.inFlight--;
       use();
       if (instance.inFlight === 0) instance.onIdle?.();
       if (this.#waiting.size > 0) this.#pump();
     };
-    waiter.lease.resolve(new Lease(instance, release));
+    this.#waiting.serve(waiter, new Lease(instance, release));
   }
 
   async #load(entry: ModelEntry, { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean }): Promise<void> {
     const { log } = this.#options;
-    const asked = this.#waitersFor(entry.id).find((waiter) => waiter.options !== undefined)?.options;
+    const asked = this.#waiting.wishFor(entry.id);
     const options = asked ?? this.#comeback.get(entry.id) ?? this.#options.optionsOf?.(entry) ?? {};
     this.#comeback.delete(entry.id);
     const instance = new Instance(entry, options, Date.now());
@@ -346,7 +322,7 @@ export class ResidencyLoop implements AsyncDisposable {
       if (isFailure) {
         log.error("router", errorMessage(error));
         // Options that one asked for are not the fault of the others.
-        this.#rejectAll(instance.model, error, asked);
+        this.#waiting.rejectAll(instance.model, error, asked);
       }
       this.#remove(instance, isFailure ? failureOf(error) : undefined);
       return;
@@ -428,9 +404,9 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #leave(waiter: Waiter, reason: unknown): void {
     if (!this.#waiting.has(waiter)) return;
-    this.#reject(waiter, reason);
+    this.#waiting.reject(waiter, reason);
     const instance = this.#instances.get(waiter.entry.id);
-    const isWanted = this.#waitersFor(waiter.entry.id).length > 0;
+    const isWanted = this.#waiting.isWaitedFor(waiter.entry.id);
     if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) this.#abortLoad(instance, reason);
     this.#pump();
   }
@@ -438,18 +414,6 @@ export class ResidencyLoop implements AsyncDisposable {
   #abortLoad(instance: Instance, reason: unknown): void {
     instance.state = "stopping";
     instance.loadAbort.abort(reason);
-  }
-
-  /** Rejects those who wait for a model; with `asked` only those who want it with these options. */
-  #rejectAll(model: string, error: unknown, asked?: LoadOptions): void {
-    for (const waiter of this.#waitersFor(model)) {
-      if (asked === undefined || (waiter.options !== undefined && sameOptions(waiter.options, asked))) this.#reject(waiter, error);
-    }
-  }
-
-  #reject(waiter: Waiter, error: unknown): void {
-    this.#waiting.delete(waiter);
-    waiter.lease.reject(error);
   }
 
   /** Time alone changes three decisions: patience running out, the end of the wait, the end of a pause after a crash. */
@@ -461,10 +425,4 @@ export class ResidencyLoop implements AsyncDisposable {
       .filter((moment) => moment > nowMs);
     if (moments.length > 0) this.#timer = setTimeout(() => this.#pump(), Math.min(...moments) - nowMs);
   }
-}
-
-function queueTimeout(waiter: Waiter, waitedMs: number): RouterError {
-  return new RouterError("QUEUE_TIMEOUT", `${waiter.entry.id} got no place within ${Math.round(waitedMs / 1000)} s: ${waiter.reason}`, {
-    hint: "Allow more models with --max-loaded-models, or try again later.",
-  });
 }
