@@ -200,19 +200,16 @@ async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): P
   }
 }
 
-/** An engine that keeps streams answers this at once; one that does not knows no such path. */
-const LOOKUP_MS = 2000;
-
-/** Whether the engine keeps this stream for a client that comes back: older ones and other kinds do not. */
+/** Whether the engine keeps this stream for a client that comes back: older ones and other kinds say that they do not. */
 function isKept({ baseUrl }: Lease, { id }: { readonly id: string }): () => Promise<boolean> {
   return async () => {
-    const init = { method: "POST", body: JSON.stringify({ conversation_ids: [id] }), signal: AbortSignal.timeout(LOOKUP_MS) };
+    const init = { method: "POST", body: JSON.stringify({ conversation_ids: [id] }), headers: { "content-type": "application/json" } };
     try {
-      const response = await fetch(`${baseUrl}/v1/streams/lookup`, { ...init, headers: { "content-type": "application/json" } });
+      const response = await fetch(`${baseUrl}/v1/streams/lookup`, init);
       const known: unknown = response.ok ? await response.json() : [];
       return Array.isArray(known) && known.length > 0;
     } catch {
-      return false;
+      return true; // It is gone, and its stream with it; or it has no time to answer.
     }
   };
 }
