@@ -14,6 +14,6 @@ export { describeProgress, logProgress } from "./install/describe-progress.ts";
 export type { DownloadFile } from "./install/file-download.ts";
 export { offlineError } from "./install/install-error.ts";
 export type { InstallProgress, InstallProgressListener } from "./install/install-progress.ts";
-export { createLlamaCppBackend } from "./llamacpp/index.ts";
+export { createLlamaCppBackend, type LlamaCppBackend } from "./llamacpp/index.ts";
 export { RELEASE_VARIANTS, type ReleaseVariant } from "./llamacpp/install/release-variants.ts";
 export type { EngineReport, LaunchRequest, LoadProgress, StartOptions, WrappedServer } from "./wrapped-server.ts";

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
-import type { Flags } from "../router/index.ts";
+import { LLAMACPP_BACKENDS, type Flags } from "../router/index.ts";
 import type { InstallFlags } from "./commands/install.ts";
+import type { LoadFlags } from "./commands/load.ts";
 import type { ListFlags } from "./commands/list.ts";
 import type { PullFlags } from "./commands/pull.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -35,6 +36,24 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   ).action(async (model: string, flags: Flags & { prompt?: string }) => {
     exitCode = await (await import("./commands/run.ts")).run(model, flags);
   });
+  program
+    .command("load")
+    .description("load a model in the running server")
+    .argument("<model>", "name of a model, path of a .gguf file or of a folder with its shards")
+    .option("--ctx-size <tokens>", "context of this model")
+    .addOption(new Option("--llamacpp <backend>", "llama.cpp build to use for it, an installed one").choices(LLAMACPP_BACKENDS))
+    .option("--llamacpp-args <arguments>", "further arguments for its llama-server, one string")
+    .option("--save-options", "keep these options for every later load of the model; alone it forgets them")
+    .action(async (model: string, flags: LoadFlags) => {
+      exitCode = await (await import("./commands/load.ts")).load(model, flags);
+    });
+  program
+    .command("unload")
+    .description("unload a model in the running server, or all")
+    .argument("[model]", "name of the model")
+    .action(async (model: string | undefined) => {
+      exitCode = await (await import("./commands/load.ts")).unload(model);
+    });
   program
     .command("status")
     .description("say whether a server is running")

@@ -15,8 +15,11 @@ export class LemonadeApiError extends Error {
 
 interface ErrorFields {
   readonly message?: string;
-  readonly code?: string;
+  /** An engine's own errors have a number here, which is the status again. */
+  readonly code?: string | number;
 }
+
+const codeOf = ({ code }: ErrorFields): string | undefined => (typeof code === "string" ? code : undefined);
 
 /** The error of a refused request, from whatever its body holds. */
 export async function apiErrorOf(response: Response): Promise<LemonadeApiError> {
@@ -24,7 +27,7 @@ export async function apiErrorOf(response: Response): Promise<LemonadeApiError> 
   const { status } = response;
   try {
     const { error } = JSON.parse(text) as { error?: ErrorFields };
-    if (error?.message !== undefined) return new LemonadeApiError(error.message, { status, code: error.code });
+    if (error?.message !== undefined) return new LemonadeApiError(error.message, { status, code: codeOf(error) });
   } catch {
     // Not JSON: something else answers on that port.
   }
@@ -34,5 +37,5 @@ export async function apiErrorOf(response: Response): Promise<LemonadeApiError> 
 /** The error inside an event of a stream, or undefined when the event is none. */
 export function apiErrorOfEvent(data: unknown): LemonadeApiError | undefined {
   const error = (data as { error?: ErrorFields | null } | null)?.error;
-  return !error ? undefined : new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: error.code });
+  return !error ? undefined : new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: codeOf(error) });
 }

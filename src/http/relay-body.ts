@@ -9,6 +9,8 @@ export interface RelayBodyOptions {
   readonly holdsEvents: boolean;
   /** Given when a reader that leaves changes nothing: the rest is read to its end all the same. Aborted when the reader has left. */
   readonly abandoned?: AbortSignal | undefined;
+  /** Whether the rest is worth reading when the reader has left: it is kept somewhere. Otherwise the upstream is stopped after all. */
+  readonly isKept?: (() => Promise<boolean>) | undefined;
   /** Changes whole events; may leave some out. */
   readonly mapEvents?: ((text: string) => string) | undefined;
   /**
@@ -40,8 +42,12 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
   };
   let isAbandoned = false;
   const readOn = (): void => {
-    if (!isAbandoned) void drain(reader).then(end);
+    if (isAbandoned) return;
     isAbandoned = true;
+    void drain(reader).then(end);
+    void options.isKept?.().then((isWorthIt) => {
+      if (!isWorthIt) options.abort(new Error("the client has left"));
+    });
   };
   if (options.abandoned?.aborted === true) readOn();
   else options.abandoned?.addEventListener("abort", readOn, { once: true });

@@ -1,4 +1,4 @@
-import { inTurn, mendRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
+import { inTurn, readableRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
@@ -25,8 +25,8 @@ export interface RelayRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
-  /** Given when the request outlives its client, whose signal this is: the answer is then read to its end all the same. */
-  readonly abandoned?: AbortSignal | undefined;
+  /** Given when the request outlives its client on an engine that keeps the stream: that is then read to its end all the same. */
+  readonly conversation?: { readonly id: string; readonly client: AbortSignal } | undefined;
   /** Called when the last byte has been passed on, or nobody wants it any more. */
   readonly onEnd: () => void;
   /** Called when the model is loaded and the engine is about to be asked. */
@@ -36,8 +36,10 @@ export interface RelayRequest {
   readonly caller: string;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
-  /** Whether an engine's error may get the status that OpenAI's clients expect. */
+  /** Whether an engine's error gets the form that all our clients read, instead of passing as it came. */
   readonly mendsRefusals?: boolean | undefined;
+  /** Takes out of an error what the caller shall not see. */
+  readonly redact?: ((text: string) => string) | undefined;
   /** What to ask instead of an engine that does not know the path (404). */
   readonly detour?: (() => Detour) | undefined;
 }
@@ -64,6 +66,8 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
 
 /** An answer up to this size is read whole before its first byte leaves, so that an engine that dies meanwhile costs a retry, not the answer. */
 const MAX_BUFFERED_BYTES = 2 ** 20;
+
+const NOT_IMPLEMENTED = 501;
 
 /** The end of a process is noticed a moment after the end of its connections. */
 const EXIT_NOTICE_MS = 250;
@@ -111,7 +115,7 @@ interface Attempt extends RelayRequest {
 }
 
 async function relayOnce(router: Router, first: Lease, request: Attempt): Promise<Response> {
-  const { generation } = request;
+  const { generation, conversation } = request;
   let lease = first;
   let { mayAskAgain } = request;
   const end = (tail: readonly Uint8Array[]) => {
@@ -126,13 +130,15 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
   const length = upstream.headers.get("content-length");
   // Asked before the body: whoever touches that as a stream pays for one, also when the bytes are then read at once.
   const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-  if ((length !== null && Number(length) <= MAX_BUFFERED_BYTES) || (translation !== undefined && !isEventStream)) {
+  const isRefusal = status >= 400 && request.mendsRefusals === true;
+  const isWanted = (length !== null && Number(length) <= MAX_BUFFERED_BYTES) || translation !== undefined || isRefusal;
+  if (isWanted && !isEventStream) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
-    if (status === 500 && request.mendsRefusals === true) {
-      const mended = mendRefusal(new TextDecoder().decode(whole));
-      if (mended !== undefined) return new Response(mended, { status: 400, headers });
-    }
+    // What an engine cannot do it will not do the second time either.
+    if (status === NOT_IMPLEMENTED) headers.set("x-should-retry", "false");
+    const readable = isRefusal ? readableRefusal({ status, body: new TextDecoder().decode(whole) }) : undefined;
+    if (readable !== undefined) return new Response(readable.body, { status: readable.status, headers });
     const translated = translation?.whole(new TextDecoder().decode(whole));
     return new Response(translated ?? whole, { status, headers });
   }
@@ -148,7 +154,7 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
     onEnd: end,
     abort: generation.abort,
     holdsEvents: isEventStream,
-    abandoned: request.abandoned,
+    ...(conversation && { abandoned: conversation.client, isKept: async () => await isKept(lease, conversation.id) }),
     mapEvents: translation?.events,
     async reopen() {
       if (!mayAskAgain || generation.signal.aborted || !(await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) return undefined;
@@ -160,10 +166,11 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
       return next.body ?? undefined;
     },
     async errorEvent(error) {
-      if (request.signal.aborted) throw request.signal.reason;
-      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
-      if (error instanceof RouterError) return renderErrorEvent(error);
-      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
+      const client = conversation?.client ?? request.signal;
+      if (client.aborted) throw client.reason;
+      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason, request.redact);
+      if (error instanceof RouterError) return renderErrorEvent(error, request.redact);
+      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })), request.redact);
     },
   });
   return new Response(body, { status, headers });
@@ -222,6 +229,18 @@ async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): P
     if (signal.aborted) throw error;
     // The connection may have been an old one that the engine has closed: use a new one, once, at once. A dead engine refuses it.
     return await fetch(url, init(false));
+  }
+}
+
+/** Whether the engine keeps this stream for a client that comes back: older ones and other kinds say that they do not. */
+async function isKept({ baseUrl }: Lease, id: string): Promise<boolean> {
+  const init = { method: "POST", body: JSON.stringify({ conversation_ids: [id] }), headers: { "content-type": "application/json" } };
+  try {
+    const response = await fetch(`${baseUrl}/v1/streams/lookup`, init);
+    const known: unknown = response.ok ? await response.json() : [];
+    return Array.isArray(known) && known.length > 0;
+  } catch {
+    return true; // It is gone, and its stream with it; or it has no time to answer.
   }
 }
 

@@ -1,6 +1,5 @@
 export { installBinaries } from "./install-binaries.ts";
 export { createRouter, type Router, type RouterOptions } from "./router.ts";
-export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
 export {
@@ -17,12 +16,16 @@ export {
   addApiKey,
   directoriesFrom,
   KEY_SCOPES,
+  loadOptionsOf,
   matchApiKey,
   readApiKeys,
+  RecipeOptions,
+  recipeOptionsOf,
   removeApiKey,
   temporaryApiKey,
   type ApiKey,
   type KeyScope,
+  type LoadOptions,
   resolveSettings,
   splitArguments,
   LLAMACPP_BACKENDS,

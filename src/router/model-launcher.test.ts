@@ -13,6 +13,7 @@ test("a description that fails is empty, and made again the next time; one that 
   let asked = 0;
   const launcher = new ModelLauncher({
     catalog,
+    savedOptionsOf: () => ({}),
     settings: resolveSettings({}, {}),
     chooseBackend: async () => await Promise.reject(answers[asked++]),
   });

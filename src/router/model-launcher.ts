@@ -1,12 +1,11 @@
 import { resolve } from "node:path";
 import type { StartOptions, WrappedServer } from "../backends/index.ts";
 import type { CatalogEntry } from "../catalog/index.ts";
-import type { Settings } from "../config/index.ts";
+import type { LoadOptions, Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry, ModelFiles } from "../model/index.ts";
 import type { PresetOptions } from "../model/presets/index.ts";
 import type { BackendChooser } from "./choose-backend.ts";
-import type { LoadOptions } from "./instance.ts";
 import { launchRequest } from "./launch-request.ts";
 import type { PresetCatalog } from "./preset-catalog.ts";
 
@@ -22,6 +21,8 @@ export interface ModelLauncherOptions {
   readonly catalog: PresetCatalog;
   readonly chooseBackend: BackendChooser;
   readonly settings: Settings;
+  /** What the user has saved for a model. */
+  readonly savedOptionsOf: (entry: ModelEntry) => LoadOptions;
 }
 
 /** Descriptions kept: as many as a long list of models has, so that a list that is asked for every moment stays cheap. */
@@ -43,7 +44,13 @@ export class ModelLauncher {
     const files = entry.recipe === "flm" ? { model: entry.checkpoint } : await catalog.locate(entry);
     if (files === undefined) throw notDownloaded(entry);
     start.signal.throwIfAborted();
-    const backend = await chooseBackend(entry);
+    const backend = await chooseBackend(entry, options.backend);
+    if (options.args && backend.name !== "llamacpp") {
+      throw new RouterError("CONFIG_INVALID", `${entry.id} runs on the engine ${backend.name}, which takes no arguments of llama-server`);
+    }
+    if (options.backend !== undefined && entry.recipe !== "llamacpp") {
+      throw new RouterError("CONFIG_INVALID", `${entry.id} runs on the engine ${backend.name}: no build of llama.cpp can be chosen for it`);
+    }
     return await backend.createServer(this.#requestFor(entry, files, options), start);
   }
 
@@ -54,7 +61,7 @@ export class ModelLauncher {
 
   /** Starts, installs and reads nothing. */
   async describe(entry: CatalogEntry): Promise<LaunchDescription> {
-    const key = JSON.stringify(entry);
+    const key = JSON.stringify([entry, this.#options.savedOptionsOf(entry)]);
     let description = this.#described.get(key);
     if (description === undefined) {
       if (this.#described.size >= MAX_KEPT) this.#described.clear();
@@ -92,8 +99,9 @@ export class ModelLauncher {
     ]);
     if (!entry.isDownloaded && preset?.launch.modelPath === undefined) return { options, commandLine: [] };
     try {
-      const backend = await chooseBackend(entry);
-      return { options, commandLine: (await backend.describeLaunch(this.#requestFor(entry, files, {}))) ?? [] };
+      const saved = this.#options.savedOptionsOf(entry);
+      const backend = await chooseBackend(entry, saved.backend);
+      return { options, commandLine: (await backend.describeLaunch(this.#requestFor(entry, files, saved))) ?? [] };
     } catch (error) {
       if (error instanceof RouterError) return { options, commandLine: [] }; // A load would say what is wrong with it.
       throw error;

@@ -1,3 +1,4 @@
+import type { LoadOptions } from "../config/index.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { residentBytes } from "../platform/index.ts";
 import type { Instance } from "./instance.ts";
@@ -17,6 +18,8 @@ export interface ModelStatus {
   readonly loadStage: string | undefined;
   readonly loadFraction: number | undefined;
   readonly lastUsedMs: number;
+  /** How it was loaded, the context always named; nothing when it is not running. */
+  readonly options: LoadOptions;
   /** Main memory that the engine holds now, where the system tells. */
   readonly memoryBytes: number | undefined;
   /** Context of one conversation, in tokens, once it is known. */
@@ -27,7 +30,8 @@ export interface ModelStatus {
   readonly notes: readonly string[];
 }
 
-export function statusOf({ entry, kind, state, server, inFlight, progress, lastUsedMs }: Instance): ModelStatus {
+export function statusOf(instance: Instance, contextTokensOf: (entry: ModelEntry, options: LoadOptions) => number): ModelStatus {
+  const { entry, kind, state, server, inFlight, progress, lastUsedMs, options } = instance;
   const isLoading = state === "loading";
   return {
     ...factsOf(entry, kind),
@@ -39,6 +43,7 @@ export function statusOf({ entry, kind, state, server, inFlight, progress, lastU
     loadStage: isLoading ? progress?.stage : undefined,
     loadFraction: isLoading ? progress?.fraction : undefined,
     lastUsedMs,
+    options: { ...options, contextTokens: contextTokensOf(entry, options) },
     memoryBytes: server?.pid === undefined ? undefined : residentBytes(server.pid),
     contextTokens: server?.telemetry.contextTokens,
     deviceBytes: server?.telemetry.deviceBytes,
@@ -58,6 +63,7 @@ export function failedStatus(entry: ModelEntry, { cause, lastMs }: { cause: stri
     loadStage: undefined,
     loadFraction: undefined,
     lastUsedMs: lastMs,
+    options: {},
     memoryBytes: undefined,
     contextTokens: undefined,
     deviceBytes: undefined,

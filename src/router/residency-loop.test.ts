@@ -161,7 +161,7 @@ test("a load by hand goes on when no request waits for it, and tells each step",
       return idleEngine();
     },
   });
-  expect(loop.begin(entry("m"))).toBe(true);
+  loop.begin(entry("m"));
   const client = new AbortController();
   const left = errorOf(loop.acquire(entry("m"), { signal: client.signal }));
   client.abort(new RouterError("SHUTTING_DOWN", "the client has left"));
@@ -176,7 +176,7 @@ test("a load by hand goes on when no request waits for it, and tells each step",
 test("a load by hand finds no place while every model is busy or loading, and evicts nothing", async () => {
   await using loop = createLoop({});
   await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
-  expect(loop.begin(entry("other"))).toBe(false);
+  expect(() => loop.begin(entry("other"))).toThrow("model limit reached");
   expect(loop.instances.map(({ model }) => model)).toEqual(["busy"]);
 });
 

@@ -4,10 +4,12 @@ import { describeExit, type Log } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
 import { CrashLedger, type Crashed } from "./crash-ledger.ts";
-import { Instance, type LoadOptions } from "./instance.ts";
+import { sameOptions, type LoadOptions } from "../config/index.ts";
+import { Instance } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
 import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
+import { queueFull, queueTimeout, WaitingLine, type Waiter } from "./waiting-line.ts";
 import { watchHealth } from "./watch-health.ts";
 
 /** What a start gets from the loop; `onServer` is called before the engine starts. */
@@ -28,6 +30,8 @@ export interface ResidencyOptions {
   readonly onEvent?: ((event: ModelEvent) => void) | undefined;
   /** How long requests of this model may go on when it is unloaded, where that differs from `drainMs`. */
   readonly drainMsOf?: ((entry: ModelEntry) => number | undefined) | undefined;
+  /** How a model is loaded for whoever says nothing about it. By default with the settings of the server. */
+  readonly optionsOf?: ((entry: ModelEntry) => LoadOptions) | undefined;
   /** Makes and starts the engine of a model. */
   readonly startEngine: (entry: ModelEntry, options: LoadOptions, start: EngineStart) => Promise<WrappedServer>;
   /** How long a request may wait for a place, in milliseconds. Defaults to 10 minutes. */
@@ -47,19 +51,6 @@ const MAX_NAMES = 1000;
 
 type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
 
-interface Waiter {
-  readonly entry: ModelEntry;
-  readonly options: LoadOptions;
-  readonly sinceMs: number;
-  readonly lease: PromiseWithResolvers<Lease>;
-  /** It does not count as a use of the model. */
-  readonly isPassive: boolean;
-  /** Why it still waits, for the message when it has waited too long. */
-  reason: string;
-  /** When the pause after a crash ends, in milliseconds since the epoch. */
-  wakeMs?: number | undefined;
-}
-
 /**
  * The one loop that owns which models are resident: every event (a request comes or leaves, an engine is ready or gone, a lease ends)
  * runs `#pump`, which asks the pure `decide` about each waiting request in order of arrival and carries the decisions out.
@@ -67,12 +58,14 @@ interface Waiter {
 export class ResidencyLoop implements AsyncDisposable {
   readonly #options: ResidencyOptions & Limits;
   readonly #instances = new Map<string, Instance>();
-  readonly #waiting = new Set<Waiter>();
+  readonly #waiting = new WaitingLine();
   readonly #runs: RunHistory;
   /** What a resident model has been called by requests. */
   readonly #names = new Map<string, Instance>();
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new CrashLedger();
+  /** How engines ran that have crashed: they come back like that. */
+  readonly #comeback = new Map<string, LoadOptions>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -88,8 +81,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** What a model does now, or how it last ended. */
   runOf(entry: ModelEntry): ModelRun {
-    const isWaitedFor = [...this.#waiting].some((waiter) => waiter.entry.id === entry.id);
-    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor });
+    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor: this.#waiting.isWaitedFor(entry.id) });
   }
 
   /** Whether a further model of this kind finds room without another one going. */
@@ -103,25 +95,21 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   /**
-   * Waits until the model is loaded (loading it when needed) and hands out a lease. Rejects with the signal's reason when the caller
-   * leaves; a load that nobody waits for any more is aborted.
+   * Waits until the model is loaded (loading it when needed) and hands out a lease. With `load` it is loaded anew when it runs with
+   * other options: its requests may finish for a while, those that wait get the new engine. Rejects with the signal's reason when the
+   * caller leaves; a load that nobody waits for any more is aborted.
    */
   async acquire(
     entry: ModelEntry,
     options: { signal: AbortSignal; load?: LoadOptions | undefined; isPassive?: boolean | undefined },
   ): Promise<Lease> {
-    const { signal, load = {}, isPassive = false } = options;
+    const { signal, load, isPassive = false } = options;
     signal.throwIfAborted();
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
-    if (this.#waiting.size >= this.#options.maxWaiting) {
-      throw new RouterError("QUEUE_FULL", `${this.#waiting.size} requests wait already; ${entry.id} was not queued`, {
-        hint: "Try again later.",
-      });
-    }
-    const waiter: Waiter = { entry, options: load, sinceMs: Date.now(), lease: Promise.withResolvers(), isPassive, reason: "" };
+    if (this.#waiting.size >= this.#options.maxWaiting) throw queueFull(entry, this.#waiting.size);
+    const waiter = this.#waiting.add({ entry, options: load, isPassive });
     const leave = () => this.#leave(waiter, signal.reason);
     signal.addEventListener("abort", leave, { once: true });
-    this.#waiting.add(waiter);
     this.#pump();
     try {
       return await waiter.lease.promise;
@@ -153,17 +141,22 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /**
    * Begins to load a model that is not resident, without waiting and for nobody in particular: the load goes on when no request wants
-   * it. Evicts idle models; false when every place is taken by a busy one.
+   * it. Evicts idle models.
+   * @throws {@link RouterError} `MODEL_LIMIT_REACHED` when every place is taken by a busy model, `INVALID_REQUEST` when it is resident.
    */
-  begin(entry: ModelEntry): boolean {
+  begin(entry: ModelEntry): void {
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    if (this.#instances.has(entry.id)) throw new RouterError("INVALID_REQUEST", "model is already running");
     const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs: 0 };
     const decision = decide(wish, this.instances, this.#options);
-    if (decision.kind !== "load" && decision.kind !== "wait") return false;
+    if (decision.kind !== "load" && decision.kind !== "wait") {
+      throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
+        hint: "Every place is taken by a model that answers a request or is loading.",
+      });
+    }
     const leaving = this.instances.filter(({ state }) => decision.kind === "wait" && state === "stopping");
     const evicted = decision.kind === "load" ? this.#evict(decision.evict, entry) : leaving;
-    void this.#load({ entry, options: {} }, { evicted, isAskedFor: true });
-    return true;
+    void this.#load(entry, { evicted, isAskedFor: true });
   }
 
   /** Notes that a model cannot be loaded, which was found out before a place was looked for. */
@@ -174,6 +167,7 @@ export class ResidencyLoop implements AsyncDisposable {
   /** Forgets how the last runs ended. */
   forgiveAll(): void {
     this.#crashes.forgiveAll();
+    this.#comeback.clear();
     this.#runs.forgive();
   }
 
@@ -185,15 +179,18 @@ export class ResidencyLoop implements AsyncDisposable {
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
   forgive(model: string): void {
     this.#crashes.forgive(model);
+    this.#comeback.delete(model);
   }
 
   /** Ends the engine of a model: its requests may finish for a while, new ones wait and load it again. */
   async unload(model: string): Promise<void> {
     const instance = this.#instances.get(model);
     if (instance === undefined) return;
-    if (instance.state === "loading")
-      this.#abortLoad(instance, new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`));
-    else this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
+    if (instance.state === "loading") {
+      const unloaded = new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`);
+      this.#waiting.rejectAll(model, unloaded);
+      this.#abortLoad(instance, unloaded);
+    } else this.#drain(instance);
     await instance.gone.promise;
   }
 
@@ -202,7 +199,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     const closing = new RouterError("SHUTTING_DOWN", "The server is shutting down");
-    for (const waiter of this.#waiting) this.#reject(waiter, closing);
+    for (const waiter of this.#waiting) this.#waiting.reject(waiter, closing);
     const instances = this.instances;
     for (const instance of instances) {
       if (instance.state === "loading") this.#abortLoad(instance, closing);
@@ -232,7 +229,8 @@ export class ResidencyLoop implements AsyncDisposable {
       if (decision.kind === "load" && this.#isHeldBack(waiter, nowMs)) continue;
       if (decision.kind === "queue") contended.add(wish.kind);
       this.#carryOut(waiter, decision);
-      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs) this.#reject(waiter, queueTimeout(waiter, waitedMs));
+      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs)
+        this.#waiting.reject(waiter, queueTimeout(waiter, waitedMs));
     }
     // Whoever a model was drained for is served or gone: it takes requests again.
     for (const instance of this.#instances.values()) {
@@ -250,12 +248,17 @@ export class ResidencyLoop implements AsyncDisposable {
     const holdBack = this.#crashes.holdBack(waiter.entry.id, nowMs);
     waiter.wakeMs = holdBack?.kind === "pause" ? holdBack.untilMs : undefined;
     if (holdBack?.kind === "pause") waiter.reason = holdBack.reason;
-    if (holdBack?.kind === "refuse") this.#reject(waiter, holdBack.error);
+    if (holdBack?.kind === "refuse") this.#waiting.reject(waiter, holdBack.error);
     return holdBack !== undefined;
   }
 
   #carryOut(waiter: Waiter, decision: Decision): void {
     const own = this.#instances.get(waiter.entry.id);
+    if (own !== undefined && waiter.options !== undefined && !sameOptions(own.options, waiter.options)) {
+      this.#makeWay(own);
+      waiter.reason = `${own.model} runs with other options and is ${own.state}`;
+      return;
+    }
     switch (decision.kind) {
       case "serve":
         if (own !== undefined) this.#serve(waiter, own);
@@ -264,7 +267,7 @@ export class ResidencyLoop implements AsyncDisposable {
         waiter.reason = own === undefined ? "another model is being unloaded" : `${own.model} is ${own.state}`;
         return;
       case "load": {
-        void this.#load(waiter, { evicted: this.#evict(decision.evict, waiter.entry) });
+        void this.#load(waiter.entry, { evicted: this.#evict(decision.evict, waiter.entry) });
         return;
       }
       case "queue": {
@@ -278,6 +281,14 @@ export class ResidencyLoop implements AsyncDisposable {
     }
   }
 
+  /** An engine ends for a load with other options, unless somebody waits for it who wants just these. */
+  #makeWay(instance: Instance): void {
+    if (instance.state === "ready" || instance.state === "draining") this.#drain(instance);
+    if (instance.state !== "loading") return;
+    if (this.#waiting.wants(instance.model, instance.options)) return;
+    this.#abortLoad(instance, new Error("it is loaded with other options"));
+  }
+
   #evict(models: readonly string[], wanted: ModelEntry): Instance[] {
     const evicted = models.map((model) => this.#instances.get(model)).filter((instance) => instance !== undefined);
     for (const instance of evicted) {
@@ -288,8 +299,7 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   #serve(waiter: Waiter, instance: Instance): void {
-    this.#waiting.delete(waiter);
-    waiter.lease.resolve(this.#lend(instance, waiter.isPassive));
+    this.#waiting.serve(waiter, this.#lend(instance, waiter.isPassive));
   }
 
   #lend(instance: Instance, isPassive: boolean): Lease {
@@ -307,11 +317,11 @@ export class ResidencyLoop implements AsyncDisposable {
     return new Lease(instance, release);
   }
 
-  async #load(
-    { entry, options }: Pick<Waiter, "entry" | "options">,
-    { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean },
-  ): Promise<void> {
+  async #load(entry: ModelEntry, { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean }): Promise<void> {
     const { log } = this.#options;
+    const asked = this.#waiting.wishFor(entry.id);
+    const options = asked ?? this.#comeback.get(entry.id) ?? this.#options.optionsOf?.(entry) ?? {};
+    this.#comeback.delete(entry.id);
     const instance = new Instance(entry, options, Date.now());
     instance.isAskedFor = isAskedFor;
     this.#instances.set(instance.model, instance);
@@ -346,7 +356,8 @@ export class ResidencyLoop implements AsyncDisposable {
       const isFailure = !instance.loadAbort.signal.aborted;
       if (isFailure) {
         log.error("router", errorMessage(error));
-        this.#rejectAll(instance.model, error);
+        // Options that one asked for are not the fault of the others.
+        this.#waiting.rejectAll(instance.model, error, asked);
       }
       this.#remove(instance, isFailure ? failureOf(error) : undefined);
       return;
@@ -391,10 +402,15 @@ export class ResidencyLoop implements AsyncDisposable {
         const cause = hang || describeExit(exit);
         log.error("router", `the engine of ${instance.model} ended unexpectedly (${cause}); the next request loads it again`);
         failure = unexpectedExit(exit.code, cause);
+        this.#comeback.set(instance.model, instance.options);
         this.#crashes.note(instance.entry, { atMs: Date.now(), ranMs: Date.now() - readyMs, cause });
       }
       this.#remove(instance, failure);
     });
+  }
+
+  #drain(instance: Instance): void {
+    this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
   }
 
   /** The engine ends once no request is in flight, or after `drainMs`. */
@@ -424,26 +440,16 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #leave(waiter: Waiter, reason: unknown): void {
     if (!this.#waiting.has(waiter)) return;
-    this.#reject(waiter, reason);
+    this.#waiting.reject(waiter, reason);
     const instance = this.#instances.get(waiter.entry.id);
-    const isWanted = [...this.#waiting].some((other) => other.entry.id === waiter.entry.id);
+    const isWanted = this.#waiting.isWaitedFor(waiter.entry.id);
     if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) this.#abortLoad(instance, reason);
     this.#pump();
   }
 
   #abortLoad(instance: Instance, reason: unknown): void {
-    this.#rejectAll(instance.model, reason);
     instance.state = "stopping";
     instance.loadAbort.abort(reason);
-  }
-
-  #rejectAll(model: string, error: unknown): void {
-    for (const waiter of this.#waiting) if (waiter.entry.id === model) this.#reject(waiter, error);
-  }
-
-  #reject(waiter: Waiter, error: unknown): void {
-    this.#waiting.delete(waiter);
-    waiter.lease.reject(error);
   }
 
   /** Time alone changes three decisions: patience running out, the end of the wait, the end of a pause after a crash. */
@@ -455,10 +461,4 @@ export class ResidencyLoop implements AsyncDisposable {
       .filter((moment) => moment > nowMs);
     if (moments.length > 0) this.#timer = setTimeout(() => this.#pump(), Math.min(...moments) - nowMs);
   }
-}
-
-function queueTimeout(waiter: Waiter, waitedMs: number): RouterError {
-  return new RouterError("QUEUE_TIMEOUT", `${waiter.entry.id} got no place within ${Math.round(waitedMs / 1000)} s: ${waiter.reason}`, {
-    hint: "Allow more models with --max-loaded-models, or try again later.",
-  });
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { childEnvironment, FlmProgram, type BackendContext } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
-import type { Settings } from "../config/index.ts";
+import { sameOptions, SavedOptions, type LoadOptions, type Settings } from "../config/index.ts";
 import type { AnswerTimings } from "../dialects/index.ts";
 import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
@@ -10,7 +10,6 @@ import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
-import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
 import { ModelEventFeed } from "./model-event-feed.ts";
@@ -42,6 +41,15 @@ export interface AcquireOptions {
   readonly isPassive?: boolean | undefined;
 }
 
+export interface LoadByHand {
+  /** Aborted when the load is given up. */
+  readonly signal: AbortSignal;
+  /** Wins over what is saved for the model, field by field. Whatever is loaded will do when nothing is asked for. */
+  readonly load?: LoadOptions | undefined;
+  /** Saves `load` for every later load, in the place of what was saved, once the model is loaded so; when nothing is asked for, forgets it. */
+  readonly saves?: boolean | undefined;
+}
+
 /** How long running requests may go on when the server shuts down, in milliseconds. */
 const SHUTDOWN_DRAIN_MS = 10_000;
 
@@ -60,15 +68,14 @@ export interface Router extends AsyncDisposable {
   readonly stats: RequestStats;
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
   resolve(model: string): Promise<CatalogEntry>;
-  /** What the files of a model say, and what it needs with a context of so many tokens (by default the server's setting). */
+  /** What the files of a model say, and what it needs with a context of so many tokens (by default as many as a load reserves). */
   details(entry: CatalogEntry, options?: { contextTokens?: number | undefined }): Promise<ModelDetails>;
   /** Waits until the model is loaded and hands out the right to send it one request. */
   acquire(model: string, options: AcquireOptions): Promise<Lease>;
   /** Loads a model, or loads it again when it runs with other options. Resolves to its entry and whether it was there already. */
-  load(
-    model: string,
-    options: { signal: AbortSignal; load?: LoadOptions | undefined },
-  ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
+  load(model: string, options: LoadByHand): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
+  /** What `load` has saved for a model. */
+  savedOptionsOf(entry: ModelEntry): LoadOptions;
   /**
    * Begins to load a model and does not wait for it; the load goes on when no request wants it.
    * @throws {@link RouterError} `MODEL_LIMIT_REACHED` when every place is taken by a busy model, `INVALID_REQUEST` when it is loaded.
@@ -135,7 +142,9 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const events = new ModelEventFeed();
   const downloadsDir = join(settings.cacheDir, "downloads");
   const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir, onEvent: events.emit });
-  const launcher = new ModelLauncher({ catalog, chooseBackend, settings });
+  const saved = new SavedOptions(settings.cacheDir, { warn: (message) => log.warning("router", message) });
+  const savedOptionsOf = ({ id }: ModelEntry) => saved.of(id);
+  const launcher = new ModelLauncher({ catalog, chooseBackend, settings, savedOptionsOf });
   const timing = new FakeTiming(env);
   const loop = new ResidencyLoop({
     log,
@@ -143,6 +152,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     maxTotal: settings.modelsMax || undefined,
     healthProbeMs: settings.healthProbeMs,
     onEvent: events.emit,
+    optionsOf: savedOptionsOf,
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
     async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
       await timing.beforeLoad(signal);
@@ -156,7 +166,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       }
     },
   });
-  return new LocalRouter({ catalog, library, engines, loop, launcher, timing, events, readBook, settings, log });
+  return new LocalRouter({ catalog, library, engines, loop, launcher, saved, timing, events, readBook, settings, log });
 }
 
 const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
@@ -192,6 +202,7 @@ interface RouterParts {
   readonly engines: Engines;
   readonly loop: ResidencyLoop;
   readonly launcher: ModelLauncher;
+  readonly saved: SavedOptions;
   readonly timing: FakeTiming;
   readonly events: ModelEventFeed;
   readonly readBook: () => Promise<PresetBook | undefined>;
@@ -208,6 +219,7 @@ class LocalRouter implements Router {
   readonly stats: RequestStats;
   readonly #loop: ResidencyLoop;
   readonly #launcher: ModelLauncher;
+  readonly #saved: SavedOptions;
   readonly #timing: FakeTiming;
   readonly #readBook: RouterParts["readBook"];
   readonly #settings: Settings;
@@ -228,13 +240,15 @@ class LocalRouter implements Router {
     });
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
+    this.#saved = parts.saved;
     this.#timing = parts.timing;
     this.#readBook = parts.readBook;
     this.#settings = parts.settings;
     this.#log = parts.log;
   }
 
-  async details(entry: CatalogEntry, { contextTokens = this.#settings.contextTokens } = {}): Promise<ModelDetails> {
+  async details(entry: CatalogEntry, options: { contextTokens?: number | undefined } = {}): Promise<ModelDetails> {
+    const { contextTokens = this.#launcher.contextTokensOf(entry, this.#saved.of(entry.id)) } = options;
     return await modelDetails(this.catalog, entry, { contextTokens });
   }
 
@@ -254,7 +268,7 @@ class LocalRouter implements Router {
     if (!autoload) await this.#requireLoaded(model);
     const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
-    await this.#checkBeforeEviction(entry, {}, signal);
+    await this.#checkBeforeEviction(entry, this.#saved.of(entry.id), signal);
     const lease = await this.#loop.acquire(entry, { signal, isPassive });
     this.#loop.remember(model, entry);
     return await this.#timing.beforeRequest(lease, signal);
@@ -266,22 +280,24 @@ class LocalRouter implements Router {
     throw new RouterError("MODEL_NOT_LOADED", "model is not loaded", { hint: `Load ${id} first: this request shall not do it` });
   }
 
-  async load(
-    model: string,
-    { signal, load = {} }: { signal: AbortSignal; load?: LoadOptions | undefined },
-  ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
+  async load(model: string, { signal, load = {}, saves = false }: LoadByHand): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
     const entry = await this.#resolveForUse(model, { mayDownload: true, signal });
     this.#loop.forgive(entry.id);
+    const isAnyGood = !saves && sameOptions(load, {});
+    const options = saves ? load : { ...this.#saved.of(entry.id), ...load };
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
-    const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
-    if (resident === undefined) await this.#checkBeforeEviction(entry, load, signal);
-    else if (!isAsAsked) {
-      await this.#launcher.prepare(entry, load, { signal }); // Options that cannot work must not cost the engine that does.
-      await this.#loop.unload(entry.id);
-    }
-    const lease = await this.#loop.acquire(entry, { signal, load });
+    const isAsAsked = isAnyGood || (resident !== undefined && sameOptions(resident.options, options));
+    if (resident === undefined) await this.#checkBeforeEviction(entry, options, signal);
+    // Options that cannot work must not cost the engine that does.
+    else if (!isAsAsked) await this.#launcher.prepare(entry, options, { signal });
+    const lease = await this.#loop.acquire(entry, { signal, load: isAnyGood ? undefined : options });
     lease.release();
+    if (saves) await this.#saved.save(entry.id, options);
     return { entry, wasLoaded: resident?.state === "ready" && isAsAsked };
+  }
+
+  savedOptionsOf(entry: ModelEntry): LoadOptions {
+    return this.#saved.of(entry.id);
   }
 
   async beginLoad(model: string, { signal }: { signal: AbortSignal }): Promise<CatalogEntry> {
@@ -297,11 +313,9 @@ class LocalRouter implements Router {
       throw new RouterError("INVALID_REQUEST", "model is already running");
     }
     this.#loop.forgive(entry.id);
-    await this.#checkBeforeEviction(entry, {}, signal);
-    if (this.#loop.begin(entry)) return entry;
-    throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
-      hint: "Every place is taken by a model that answers a request or is loading.",
-    });
+    await this.#checkBeforeEviction(entry, this.#saved.of(entry.id), signal);
+    this.#loop.begin(entry); // Which asks once more: a call beside this one may have begun meanwhile.
+    return entry;
   }
 
   async loadOnStartup(): Promise<void> {
@@ -324,6 +338,7 @@ class LocalRouter implements Router {
     const running = this.#loop.instances.map(({ model }) => ({ model, options: optionsOf(model) }));
     this.presets.book = await this.#readBook();
     this.#loop.forgetNames();
+    this.#saved.read();
     this.#launcher.forget();
     const checks = running.map(async ({ model, options }) => {
       const entry = await this.catalog.find(model);
@@ -382,7 +397,9 @@ class LocalRouter implements Router {
 
   status(): ModelStatus[] {
     const failed = this.#loop.failures().map(({ entry, history }) => failedStatus(entry, history));
-    return [...this.#loop.instances.map(statusOf), ...failed].toSorted((a, b) => b.lastUsedMs - a.lastUsedMs);
+    const contextTokensOf = this.#launcher.contextTokensOf.bind(this.#launcher);
+    const running = this.#loop.instances.map((instance) => statusOf(instance, contextTokensOf));
+    return [...running, ...failed].toSorted((a, b) => b.lastUsedMs - a.lastUsedMs);
   }
 
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */

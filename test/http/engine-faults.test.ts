@@ -28,6 +28,9 @@ async function serveOn(lives: Parameters<typeof makeMisbehavingEngine>[1], flags
   return { server, engine, [Symbol.asyncDispose]: async () => await owned[Symbol.asyncDispose]() };
 }
 
+/** What stands beside the `error` of an engine. */
+const readable = (message: string) => ({ detail: message, status: "error", message });
+
 async function echo(response: Response): Promise<{ path: string; headers: Record<string, string>; body: string }> {
   expect(response.status).toBe(200);
   return (await response.json()) as { path: string; headers: Record<string, string>; body: string };
@@ -59,7 +62,7 @@ describe("what reaches the engine", () => {
     expect(seen).toMatchObject({ bytes: body.length, sha256: new Bun.CryptoHasher("sha256").update(body).digest("hex") });
   });
 
-  test("an error of the engine comes through with its status, type and body", async () => {
+  test("an error of the engine comes through with its status, its type and all that it says", async () => {
     const answers = [
       { kind: "status", status: 418, body: '{"error":{"code":418,"message":"short and stout","type":"teapot_error"}}' },
       { kind: "status", status: 503, body: "Loading model", contentType: "text/plain" },
@@ -69,7 +72,9 @@ describe("what reaches the engine", () => {
       const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
       expect(response.status).toBe(status);
       expect(response.headers.get("content-type")).toBe("contentType" in answer ? answer.contentType : "application/json");
-      expect(await response.text()).toBe(body);
+      const text = await response.text();
+      if ("contentType" in answer) expect(text).toBe(body);
+      else expect(JSON.parse(text)).toEqual({ ...(JSON.parse(body) as object), ...readable("short and stout") });
     }
   });
 });
@@ -101,6 +106,7 @@ describe("an engine that dies", () => {
     await using running = await serveOn([{ answers: [{ kind: "crash" }] }]);
     const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
     expect(response.status).toBe(502);
+    expect(response.headers.get("x-should-retry")).toBe("true"); // For OpenAI's clients.
     expect(await response.json()).toMatchObject({ error: { code: "instance_exited", source: "lemonade" } });
     expect(await running.engine.journal("request")).toHaveLength(2);
   });

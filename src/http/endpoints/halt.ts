@@ -4,7 +4,7 @@ import type { Router } from "../../router/index.ts";
 import { endpoint, type Call, type Endpoint, type EndpointSpec } from "../endpoint.ts";
 import type { Generation, Generations } from "../generations.ts";
 import { json } from "../json.ts";
-import { below, ModelName, optional } from "../schemas.ts";
+import { below, givenName, ModelName, named } from "../schemas.ts";
 import { authorize, callerOf } from "../security/index.ts";
 
 const Halted = v.looseObject({
@@ -55,8 +55,8 @@ export function haltEndpoints(router: Router, generations: Generations): Endpoin
       method: "POST",
       summary: "End one's own running generations, or with `model` (the scope manage too) all of that model",
       query,
-      body: v.looseObject({ model: optional(ModelName), model_name: optional(ModelName) }),
-      handle: async (call) => await halt(call, call.body.model ?? call.body.model_name ?? call.query.model),
+      body: v.looseObject(named),
+      handle: async (call) => await halt(call, givenName(call.body) ?? call.query.model),
     }),
   ];
 }

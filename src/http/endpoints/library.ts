@@ -1,13 +1,12 @@
 import * as v from "valibot";
-import { RouterError } from "../../errors.ts";
 import type { DownloadStatus, Router } from "../../router/index.ts";
 import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
 import { taskResponse } from "../event-response.ts";
 import { json } from "../json.ts";
-import { below, ModelName, optional, Success } from "../schemas.ts";
+import { below, ModelName, named, optional, requiredName, Success } from "../schemas.ts";
+import { redactionFor, type Identity } from "../security/index.ts";
 
 const flag = optional(v.boolean());
-const named = { model_name: optional(ModelName), model: optional(ModelName) };
 
 /** Lemonade's page sends a whole registry entry along: what is not named here is let pass. */
 const PullFields = v.looseObject({
@@ -99,7 +98,10 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       tag: "Models",
       summary: "Downloads that run, are paused, have failed or are just done",
       answers: { 200: { description: "The downloads, oldest first", schema: v.looseObject({ data: v.array(Download) }) } },
-      handle: async () => json({ object: "list", data: (await library.downloads()).map(renderDownload) }),
+      async handle({ identity }) {
+        const downloads = await library.downloads();
+        return json({ object: "list", data: downloads.map((download) => renderDownload(download, identity)) });
+      },
     }),
     endpoint({
       method: "POST",
@@ -112,9 +114,10 @@ export function libraryEndpoints(router: Router): Endpoint[] {
         action: v.picklist(["pause", "resume", "cancel", "remove"], "must be pause, resume, cancel or remove"),
       }),
       answers: { 200: { description: "The download as it now is", schema: Success } },
-      async handle({ body: { id, action } }) {
+      async handle({ body: { id, action }, identity }) {
         const status = await library.control(id, action === "remove" ? "cancel" : action);
-        return json({ status: "success", message: `The download of ${status.label} is ${status.state}`, download: renderDownload(status) });
+        const download = renderDownload(status, identity);
+        return json({ status: "success", message: `The download of ${status.label} is ${status.state}`, download });
       },
     }),
     endpoint({
@@ -126,22 +129,16 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       body: v.looseObject({ ...named, unload: flag }),
       answers: { 200: { description: "It is deleted", schema: Success } },
       async handle({ body, signal }) {
-        const freedBytes = await router.deleteModel(nameOf(body), { signal, unload: body.unload ?? false });
-        return json({ status: "success", message: `Deleted model: ${nameOf(body)}`, freed_bytes: freedBytes });
+        const freedBytes = await router.deleteModel(requiredName(body), { signal, unload: body.unload ?? false });
+        return json({ status: "success", message: `Deleted model: ${requiredName(body)}`, freed_bytes: freedBytes });
       },
     }),
   ];
 }
 
-function nameOf(body: { model_name?: string | null | undefined; model?: string | null | undefined }): string {
-  const name = body.model_name ?? body.model;
-  if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-  return name;
-}
-
 async function pull(router: Router, call: Call<v.InferOutput<typeof PullFields>, unknown>): Promise<Response> {
-  const { body, signal } = call;
-  const model = nameOf(body);
+  const { body, signal, identity } = call;
+  const model = requiredName(body);
   const { library } = router;
   const request = {
     model,
@@ -157,32 +154,30 @@ async function pull(router: Router, call: Call<v.InferOutput<typeof PullFields>,
   const done = { status: "success", message: `Installed model: ${entry.id}`, model_name: entry.id };
   if (download === undefined && !body.stream) return json(done);
   if (body.subscribe === false)
-    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download) });
+    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download, identity) });
   const stopsWithClient = body.stop_on_disconnect ?? false;
   const stop = () => void library.control(download?.id ?? "", "pause").catch(() => {}); // It may be over already.
   if (stopsWithClient) signal.addEventListener("abort", stop, { once: true });
-  if (body.stream) return progressStream(router, call, { download, done });
+  if (body.stream)
+    return taskResponse(call, (left) => ({ progress: watch(router, { download, identity }, left), result: async () => done }));
   if (download !== undefined) await library.wait(download.id, signal);
   signal.removeEventListener("abort", stop);
   return json(done);
 }
 
-/** Progress as server-sent events, at most ten times a second. */
-function progressStream(
-  router: Router,
-  call: Call<unknown, unknown>,
-  pulled: { download: DownloadStatus | undefined; done: unknown },
-): Response {
-  const { download, done } = pulled;
-  async function* progress(signal: AbortSignal) {
-    if (download === undefined) return;
-    for await (const status of router.library.watch(download.id, signal)) yield renderDownload(status);
-    await router.library.wait(download.id, signal);
-  }
-  return taskResponse(call, (left) => ({ progress: progress(left), result: async () => done }));
+interface Pulled {
+  readonly download: DownloadStatus | undefined;
+  readonly identity: Identity;
 }
 
-function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> {
+/** Progress at most ten times a second. */
+async function* watch({ library }: Router, { download, identity }: Pulled, until: AbortSignal): AsyncGenerator {
+  if (download === undefined) return;
+  for await (const status of library.watch(download.id, until)) yield renderDownload(status, identity);
+  await library.wait(download.id, until);
+}
+
+function renderDownload(status: DownloadStatus, identity: Identity): v.InferOutput<typeof Download> {
   return {
     id: status.id,
     model: status.label,
@@ -194,7 +189,7 @@ function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> 
     bytes_per_second: status.bytesPerSecond ?? null,
     eta_seconds: status.etaSeconds ?? null,
     waiting_for: status.waitingFor ?? null,
-    error: status.error?.message ?? null,
+    error: status.error === undefined ? null : (redactionFor(identity)?.(status.error.message) ?? status.error.message),
     files: status.files.map(({ path, bytes, sizeBytes }) => ({ path, bytes_done: bytes, bytes_total: sizeBytes })),
   };
 }

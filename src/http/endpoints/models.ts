@@ -3,6 +3,7 @@ import { renderListedModel } from "../../dialects/llamacpp/index.ts";
 import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { renderOptions } from "./residency.ts";
 import { describeModel } from "./llamacpp-router/index.ts";
 import { authorize, requireReachable, shownPath, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
@@ -65,6 +66,7 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
     // llama.cpp's clients look here, too.
     ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds),
     ...renderModel(entry, createdSeconds, identity),
+    recipe_options: renderOptions(router.savedOptionsOf(entry), identity),
   });
   return [
     endpoint({
@@ -81,7 +83,10 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
           authorize(identity, "manage");
           await router.reload();
         }
-        const entries = await router.catalog.list({ all: query.show_all === "true" });
+        const isAll = query.show_all === "true";
+        // What the preset file names is there for whoever wrote it, also before it is fetched.
+        const known = await router.catalog.list({ all: true });
+        const entries = known.filter(({ id, isDownloaded }) => isAll || isDownloaded || router.presets.hasSection(id));
         return json({ object: "list", data: await Promise.all(entries.map(async (entry) => await describe(entry, identity))) });
       },
     }),

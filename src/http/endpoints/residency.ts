@@ -1,11 +1,18 @@
 import * as v from "valibot";
-import { RouterError } from "../../errors.ts";
-import { splitArguments, type Router } from "../../router/index.ts";
+import {
+  loadOptionsOf,
+  LLAMACPP_BACKENDS,
+  recipeOptionsOf,
+  splitArguments,
+  type ModelStatus,
+  type RecipeOptions,
+  type Router,
+} from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { authorizeArguments, redactionFor, shownName, shownPath, type Identity } from "../security/index.ts";
 import { renderTotals } from "./stats.ts";
-import { below, ModelName, optional, Success } from "../schemas.ts";
+import { below, givenName, named, optional, requiredName, Success } from "../schemas.ts";
 
 const Health = v.looseObject({
   status: v.literal("ok"),
@@ -17,13 +24,13 @@ const Health = v.looseObject({
   all_models_loaded: v.array(v.looseObject({ model_name: v.string(), state: v.string() })),
 });
 
-/** `model_name` is Lemonade's; its C++ server and llama.cpp's router take `model` too. */
-const named = { model_name: optional(ModelName), model: optional(ModelName) };
-
 const LoadRequest = v.looseObject({
   ...named,
   ctx_size: optional(v.pipe(v.number(), v.integer(), v.minValue(1, "must be a positive number of tokens"))),
-  llamacpp_args: optional(v.string()),
+  llamacpp_backend: optional(v.picklist(LLAMACPP_BACKENDS, `must be one of ${LLAMACPP_BACKENDS.join(", ")}`)),
+  llamacpp_args: optional(v.string("must be a text")),
+  /** Whether these options hold for every later load of the model, in the place of what was saved; none of them forgets it. */
+  save_options: optional(v.boolean("must be true or false")),
 });
 
 /** Endpoints about which models are loaded: `live`, `health`, `load`, `unload`. */
@@ -56,15 +63,15 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       body: LoadRequest,
       answers: { 200: { description: "It is loaded", schema: Success } },
       async handle({ body, signal, identity }) {
-        const name = body.model_name ?? body.model;
-        if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-        const extraArgs = body.llamacpp_args ? splitArguments(body.llamacpp_args) : [];
-        await authorizeArguments(extraArgs, identity);
-        const load = {
-          ...(body.ctx_size ? { contextTokens: body.ctx_size } : {}),
-          ...(extraArgs.length > 0 ? { extraArgs } : {}),
-        };
-        const { entry, wasLoaded } = await router.load(name, { signal, load });
+        const name = requiredName(body);
+        // Also a quote that is not closed is told before a model is fetched.
+        await authorizeArguments(splitArguments(body.llamacpp_args ?? ""), identity);
+        const load = loadOptionsOf({
+          ctx_size: body.ctx_size ?? undefined,
+          llamacpp_backend: body.llamacpp_backend ?? undefined,
+          llamacpp_args: body.llamacpp_args ?? undefined,
+        });
+        const { entry, wasLoaded } = await router.load(name, { signal, load, saves: body.save_options ?? false });
         const message = `${wasLoaded ? "Model already loaded" : "Loaded model"}: ${entry.id}`;
         return json({
           status: "success",
@@ -84,7 +91,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       body: v.looseObject(named),
       answers: { 200: { description: "It is unloaded", schema: Success } },
       async handle({ body }) {
-        const unloaded = await router.unload(body.model_name ?? body.model ?? undefined);
+        const unloaded = await router.unload(givenName(body));
         return json({ status: "success", message: "Model unloaded successfully", unloaded });
       },
     }),
@@ -119,11 +126,18 @@ function renderHealth(router: Router, { version, identity }: { version: string; 
       context_size: model.contextTokens ?? null,
       memory_bytes: model.memoryBytes ?? null,
       device_memory_bytes: model.deviceBytes ?? null,
+      recipe_options: renderOptions(model.options, identity),
       stats: totalsOf(router, model.model, identity),
       last_use: model.lastUsedMs,
       notes: model.notes.map(redact),
     })),
   };
+}
+
+/** Arguments may hold paths: whoever manages models sees them. */
+export function renderOptions(options: ModelStatus["options"], { scopes }: Identity): RecipeOptions {
+  const { llamacpp_args: args, ...rest } = recipeOptionsOf(options);
+  return scopes.includes("manage") && args !== undefined ? { ...rest, llamacpp_args: args } : rest;
 }
 
 function totalsOf({ stats }: Router, model: string, identity: Identity): ReturnType<typeof renderTotals> | null {

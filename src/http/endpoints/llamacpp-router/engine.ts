@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { chatRequestOf, responsesThroughChat, type Translation } from "../../../dialects/index.ts";
+import type { Translation } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
 import { endpoint, type Call, type Endpoint, type Scope } from "../../endpoint.ts";
 import type { Detour } from "../../relay.ts";
@@ -7,6 +7,7 @@ import { targetOf } from "../../request-url.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
 import { shownPath, type Identity } from "../../security/index.ts";
+import { throughChat } from "../../through-chat.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 import { routerProps } from "./lists.ts";
 
@@ -149,9 +150,4 @@ async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, {
   } catch (error) {
     throw explainUseFailure(model, error, { isListed: isPreset });
   }
-}
-
-function throughChat(fields: Readonly<Record<string, unknown>>): Detour {
-  const body = new TextEncoder().encode(JSON.stringify(chatRequestOf(fields)));
-  return { path: "/v1/chat/completions", body, translation: responsesThroughChat() };
 }
