@@ -1,10 +1,14 @@
 import { stat } from "node:fs/promises";
 import { RouterError } from "../errors.ts";
 import {
+  asNamed,
   closeNames,
+  deletableFiles,
   isRecipeRunnable,
+  parseHubCheckpoint,
   planPull,
   registrationFields,
+  type Deletion,
   type ModelEntry,
   type ModelFiles,
   type PullPlan,
@@ -94,7 +98,7 @@ export class DiskCatalog implements Catalog {
     const registered = new Set<string>();
     for (const entry of [...registry.byId.values(), ...user.values()]) {
       const found = await this.#entryFiles.find(entry, (repo) => byRepo.get(repo));
-      if (found) registered.add(found.files.model);
+      for (const path of found?.paths ?? []) registered.add(path);
       add(await this.#complete(entry, found, flmTags));
     }
     // A file that a registered model uses is listed under that model's name only.
@@ -205,8 +209,19 @@ export class DiskCatalog implements Catalog {
     }
   }
 
-  async planPull(request: PullRequest): Promise<PullPlan> {
-    return planPull(request, await this.find(request.model));
+  async deletionOf(entry: ModelEntry): Promise<Deletion> {
+    const repo = parseHubCheckpoint(entry.checkpoint)?.repo;
+    if (repo === undefined) return { files: [], neededBy: [] };
+    const [registry, user, snapshots] = await Promise.all([this.#loadRegistry(), this.#user.load(), this.#hub.everyFile(repo)]);
+    const registered = [...registry.byId.values(), ...user.values()];
+    const others = registered.filter((other) => parseHubCheckpoint(other.checkpoint)?.repo === repo);
+    return deletableFiles(entry, snapshots, others);
+  }
+
+  async planPull(request: PullRequest): Promise<PullPlan & { readonly isHere: boolean }> {
+    const known = await this.find(request.model);
+    const named = known && asNamed(request.model, known);
+    return { ...planPull(request, named), isHere: known?.isDownloaded === true && named === known };
   }
 
   async register(entry: ModelEntry, options: WriteOptions = {}): Promise<CatalogEntry> {

@@ -79,6 +79,8 @@ export interface PullRequest {
   readonly vision?: boolean | undefined;
   readonly embedding?: boolean | undefined;
   readonly reranking?: boolean | undefined;
+  /** Pauses the download when the caller leaves, unless others want it. Without it the download goes on. */
+  readonly stop_on_disconnect?: boolean | undefined;
 }
 
 /** `waiting`: another program is writing one of the files. */

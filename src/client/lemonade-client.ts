@@ -123,9 +123,12 @@ export class LemonadeClient {
     return (await this.#json<{ data: readonly Download[] }>("GET", "downloads", undefined, options)).data;
   }
 
-  /** `cancel` drops what has arrived of unfinished files; `pause` keeps everything. */
-  async controlDownload(id: string, action: "pause" | "resume" | "cancel", options?: CallOptions): Promise<void> {
-    await this.#json("POST", "downloads/control", { id, action }, options);
+  /**
+   * `cancel` drops what has arrived of unfinished files; `pause` keeps everything, and so does `leave`, which is for one of those who wait
+   * for the download: it goes on when others do. Resolves to the download as it then is.
+   */
+  async controlDownload(id: string, action: "pause" | "resume" | "cancel" | "leave", options?: CallOptions): Promise<Download> {
+    return (await this.#json<{ download: Download }>("POST", "downloads/control", { id, action }, options)).download;
   }
 
   /** Deletes the files of one model; with `unload` also when it is loaded. */

@@ -1,7 +1,7 @@
 import { mkdir, rename, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RouterError } from "../errors.ts";
-import { blobPath, isCommitId, lockPath, partialBlobPath } from "../model/index.ts";
+import { blobPath, isCommitId, lockPath, partialBlobPath, snapshotPath } from "../model/index.ts";
 import { acquireBlobLock } from "./blob-lock.ts";
 import { assertInside, entryPath, linkEntry, sizeOf, writeNoExist, type CacheEntry } from "./cache-entry.ts";
 import { cacheError } from "./cache-error.ts";
@@ -100,6 +100,8 @@ export class Downloader {
     await using _lock = await acquireBlobLock(join(cacheDir, lockPath(repo, etag)), lock);
     await mkdir(dirname(blob), { recursive: true });
     await assertInside(cacheDir, dirname(blob));
+    // A repository folder without this one counts as damaged, also while its first file is under way.
+    await mkdir(join(cacheDir, snapshotPath(repo, entry.commit)), { recursive: true });
     const { mayLink } = this.client.settings;
     // Another snapshot may have the same content, and whoever held the lock may have brought it.
     if ((await sizeOf(blob)) === sizeBytes) {

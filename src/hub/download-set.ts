@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { blobPath, partialBlobPath } from "../model/index.ts";
-import { entryPath, sizeOf, writeRef } from "./cache-entry.ts";
+import { entryPath, readRef, sizeOf, writeRef } from "./cache-entry.ts";
 import { cacheError } from "./cache-error.ts";
 import type { Downloader } from "./download-file.ts";
 import type { RemoteFile } from "./hub-client.ts";
@@ -21,6 +21,8 @@ export interface FileProgress {
 }
 
 export interface SetOptions {
+  /** What the ref named when this commit was the newest. It is written only if it still does. Defaults to what it names now. */
+  readonly refBefore?: string | null | undefined;
   readonly onProgress?: ((file: FileProgress) => void) | undefined;
   /** Another program is writing this file, and we wait until it is through. */
   readonly onWaiting?: ((path: string) => void) | undefined;
@@ -37,6 +39,7 @@ const FILES_AT_ONCE = 4;
  */
 export async function downloadSet(downloader: Downloader, set: FileSet, options: SetOptions = {}): Promise<readonly string[]> {
   const { cacheDir } = downloader.client.settings;
+  const { refBefore = await readRef(cacheDir, set.repo, set.revision) } = options;
   await downloader.assertSpaceFor(await missingBytes(cacheDir, set), set.repo);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -65,7 +68,9 @@ export async function downloadSet(downloader: Downloader, set: FileSet, options:
   options.signal?.throwIfAborted();
   stop.signal.throwIfAborted();
   try {
-    await writeRef(cacheDir, set.repo, set.revision, set.commit);
+    // Another program may have brought a newer commit meanwhile, or while this download was paused.
+    const isStillNewest = (await readRef(cacheDir, set.repo, set.revision)) === refBefore;
+    if (isStillNewest) await writeRef(cacheDir, set.repo, set.revision, set.commit);
   } catch (error) {
     throw cacheError(error, cacheDir);
   }

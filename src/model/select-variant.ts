@@ -1,14 +1,5 @@
 import { RouterError } from "../errors.ts";
-import {
-  fileNameOf,
-  ggufStem,
-  isGgufPath,
-  isProjectorName,
-  isServableGguf,
-  parseShardName,
-  quantTag,
-  shardPaths,
-} from "./gguf-file-name.ts";
+import { ggufStem, isGgufPath, isProjectorName, isServableGguf, parseShardName, quantTag, shardPaths } from "./gguf-file-name.ts";
 import { groupGgufFiles, type ListedFile } from "./group-gguf-files.ts";
 
 /** The files of one variant, as paths inside the repository. */
@@ -129,7 +120,7 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   if (offers.length === 0 && !isProjectorQuery(choice.what)) {
     throw new RouterError("VARIANT_NOT_FOUND", `${repo} holds no .gguf files`, { hint });
   }
-  const projectors = groupGgufFiles(files).projectors.map((file) => fileNameOf(file.path));
+  const projectors = groupGgufFiles(files).projectors.map((file) => file.path);
   throw new RouterError("VARIANT_NOT_FOUND", `${repo} does not have ${choice.what}`, {
     hint: isProjectorQuery(choice.what) ? `Its projectors: ${projectors.join(", ") || "none"}.` : hint,
   });

@@ -7,7 +7,21 @@ import { json } from "../json.ts";
 import { streamOf } from "../stream-of.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 
-const flag = optional(v.boolean());
+const FLAG = "must be true or false";
+/** Lemonade's command sent a flag's value as text. */
+const flag = optional(
+  v.union(
+    [
+      v.boolean(),
+      v.pipe(
+        v.string(),
+        v.regex(/^(?:true|false)$/i),
+        v.transform((text) => /^true$/i.test(text)),
+      ),
+    ],
+    FLAG,
+  ),
+);
 const named = { model_name: optional(ModelName), model: optional(ModelName) };
 
 /** Lemonade's page sends a whole registry entry along: what is not named here is let pass. */
@@ -107,10 +121,11 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       paths: below("downloads/control"),
       scope: "manage",
       tag: "Models",
-      summary: "Pause, resume or cancel a download; cancelling drops what has arrived of unfinished files",
+      summary:
+        "Pause, resume or cancel a download; cancelling drops what has arrived of unfinished files, leaving pauses it unless others want it",
       body: v.looseObject({
         id: ModelName,
-        action: v.picklist(["pause", "resume", "cancel", "remove"], "must be pause, resume, cancel or remove"),
+        action: v.picklist(["pause", "resume", "cancel", "remove", "leave"], "must be pause, resume, cancel, remove or leave"),
       }),
       answers: { 200: { description: "The download as it now is", schema: Success } },
       async handle({ body: { id, action } }) {
@@ -127,15 +142,16 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       body: v.looseObject({ ...named, unload: flag }),
       answers: { 200: { description: "It is deleted", schema: Success } },
       async handle({ body, signal }) {
-        const freedBytes = await router.deleteModel(nameOf(body), { signal, unload: body.unload ?? false });
-        return json({ status: "success", message: `Deleted model: ${nameOf(body)}`, freed_bytes: freedBytes });
+        const { freedBytes, note } = await router.deleteModel(nameOf(body), { signal, unload: body.unload ?? false });
+        const message = `Deleted model: ${nameOf(body)}${note === undefined ? "" : ` (${note})`}`;
+        return json({ status: "success", message, freed_bytes: freedBytes });
       },
     }),
   ];
 }
 
 function nameOf(body: { model_name?: string | null | undefined; model?: string | null | undefined }): string {
-  const name = body.model_name ?? body.model;
+  const name = body.model ?? body.model_name;
   if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
   return name;
 }
@@ -153,17 +169,18 @@ async function pull(router: Router, body: v.InferOutput<typeof PullFields>, sign
     embeddings: body.embeddings ?? body.embedding ?? undefined,
     reranking: body.reranking ?? undefined,
   };
-  const { entry, download } = await library.pull(request, { signal, keepsVersion: body.do_not_upgrade ?? false });
+  const isDetached = body.subscribe === false;
+  const { entry, download } = await library.pull(request, {
+    signal,
+    isDetached,
+    keepsVersion: body.do_not_upgrade ?? false,
+    whenLeft: body.stop_on_disconnect ? "pauses" : "goes on",
+  });
   const done = { status: "success", message: `Installed model: ${entry.id}`, model_name: entry.id };
   if (download === undefined && !body.stream) return json(done);
-  if (body.subscribe === false)
-    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download) });
-  const stopsWithClient = body.stop_on_disconnect ?? false;
-  const stop = () => void library.control(download?.id ?? "", "pause").catch(() => {}); // It may be over already.
-  if (stopsWithClient) signal.addEventListener("abort", stop, { once: true });
+  if (isDetached) return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download) });
   if (body.stream) return progressStream(router, { download, done, signal });
   if (download !== undefined) await library.wait(download.id, signal);
-  signal.removeEventListener("abort", stop);
   return json(done);
 }
 
