@@ -20,10 +20,14 @@ export interface PullFlags {
 export async function pull(models: readonly string[], flags: PullFlags): Promise<number> {
   await using server = await openServer();
   for (const model of models) {
-    await pullModel(server.client, { model_name: model, ...flags, reasoning: flags.reasoning ? true : undefined });
+    await pullModel(server.client, { model_name: model, ...flags, reasoning: isOn(flags.reasoning) });
     console.log(`Model pulled successfully: ${model}`);
   }
   return EXIT.success;
+}
+
+function isOn(flag: boolean | string | undefined): true | undefined {
+  return flag === true || (typeof flag === "string" && /^true$/i.test(flag)) ? true : undefined;
 }
 
 /**
