@@ -13,9 +13,9 @@ import {
   snapshotPath,
   snapshotsFolder,
 } from "../model/index.ts";
+import { cacheError } from "../platform/index.ts";
 import { acquireBlobLock } from "./blob-lock.ts";
 import { assertInside } from "./cache-entry.ts";
-import { cacheError } from "./cache-error.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { sweepSharedBlob } from "./shared-blobs.ts";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { blobPath, partialBlobPath } from "../model/index.ts";
+import { cacheError } from "../platform/index.ts";
 import { entryPath, readRef, sizeOf, writeRef } from "./cache-entry.ts";
-import { cacheError } from "./cache-error.ts";
 import type { Downloader } from "./download-file.ts";
 import type { RemoteFile } from "./hub-client.ts";
 

@@ -5,6 +5,7 @@ export { asNamed } from "./as-named.ts";
 export { closeNames } from "./close-names.ts";
 export { deletableFiles, type Deletion, type SnapshotFile, type SnapshotFiles } from "./deletable-files.ts";
 export { estimateMemory, type EstimateOptions, type MemoryEstimate } from "./estimate-memory.ts";
+export { formatBytes } from "./format-bytes.ts";
 export {
   fileNameOf,
   ggufStem,

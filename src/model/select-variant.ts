@@ -1,4 +1,5 @@
 import { RouterError } from "../errors.ts";
+import { formatBytes } from "./format-bytes.ts";
 import { ggufStem, isGgufPath, isProjectorName, isServableGguf, parseShardName, quantTag, shardPaths } from "./gguf-file-name.ts";
 import { groupGgufFiles, type ListedFile } from "./group-gguf-files.ts";
 
@@ -111,7 +112,7 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   const choice = selectVariant(files, query);
   if (choice.kind === "files") return choice.files;
   const offers = listVariants(files);
-  const listed = offers.map(({ variant, sizeBytes }) => `${variant}${sizeBytes > 0 ? ` (${formatGigabytes(sizeBytes)})` : ""}`).join(", ");
+  const listed = offers.map(({ variant, sizeBytes }) => `${variant}${sizeBytes > 0 ? ` (${formatBytes(sizeBytes)})` : ""}`).join(", ");
   const [first] = offers;
   const hint = first ? `Choose one of: ${listed}; for example ${repo}:${first.variant}` : "Look for a repository that holds GGUF files.";
   if (choice.kind === "ambiguous") {
@@ -127,9 +128,3 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
 }
 
 const isProjectorQuery = (what: string): boolean => what.startsWith("the projector ");
-
-/** Gigabytes of 10^9 bytes, as the hub and the registry count. */
-function formatGigabytes(bytes: number): string {
-  const gigabytes = bytes / 1e9;
-  return gigabytes >= 0.1 ? `${gigabytes.toFixed(gigabytes < 10 ? 2 : 1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}

@@ -10,6 +10,7 @@ import { createBackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
 import { modelsUsing, type DeletedModel } from "./delete-model.ts";
+import { DeletionGate } from "./deletion-gate.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
@@ -131,6 +132,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir, onEvent: events.emit });
   const launcher = new ModelLauncher({ catalog, chooseBackend, settings });
   const timing = new FakeTiming(env);
+  const gate = new DeletionGate();
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
@@ -140,6 +142,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
     async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
       await timing.beforeLoad(signal);
+      await gate.pass(entry, signal);
       const server = await launcher.prepare(entry, options, { signal, onProgress });
       onServer(server);
       try {
@@ -150,7 +153,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       }
     },
   });
-  return new LocalRouter({ catalog, library, engines, loop, launcher, timing, events, readBook, settings, log });
+  return new LocalRouter({ catalog, library, engines, gate, loop, launcher, timing, events, readBook, settings, log });
 }
 
 const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
@@ -177,6 +180,7 @@ interface RouterParts {
   readonly catalog: PresetCatalog;
   readonly library: ModelLibrary;
   readonly engines: Engines;
+  readonly gate: DeletionGate;
   readonly loop: ResidencyLoop;
   readonly launcher: ModelLauncher;
   readonly timing: FakeTiming;
@@ -193,6 +197,7 @@ class LocalRouter implements Router {
   readonly engines: Engines;
   readonly events: ModelEventFeed;
   readonly stats: RequestStats;
+  readonly #gate: DeletionGate;
   readonly #loop: ResidencyLoop;
   readonly #launcher: ModelLauncher;
   readonly #timing: FakeTiming;
@@ -208,6 +213,7 @@ class LocalRouter implements Router {
     this.engines = parts.engines;
     this.events = parts.events;
     this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
+    this.#gate = parts.gate;
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
     this.#timing = parts.timing;
@@ -371,8 +377,10 @@ class LocalRouter implements Router {
         hint: "Unload it first, or delete it with `unload` (lemonade delete --unload).",
       });
     }
-    await Promise.all(loaded.map(async (model) => await this.#loop.unload(model)));
-    const deleted = await this.library.delete(entry, signal);
+    const deleted = await this.#gate.close(entry, async () => {
+      await Promise.all(loaded.map(async (model) => await this.#loop.unload(model)));
+      return await this.library.delete(entry, signal);
+    });
     this.events.emit({ kind: "deleted", model: entry.id });
     return deleted;
   }

@@ -315,7 +315,7 @@ describe("the disk", () => {
   test("is asked for room before the first byte", async () => {
     await using w = await world();
     const error = await failure(w.downloader({ freeBytesOf: async () => 5_000_000 }).downloadFile(w.file("big-Q4_0.gguf")));
-    expect([error.code, error.message]).toEqual(["DISK_FULL", `${REPO}/big-Q4_0.gguf needs 10 MB more, and ${w.cacheDir} has 5 MB free`]);
+    expect([error.code, error.message]).toEqual(["DISK_FULL", `${REPO}/big-Q4_0.gguf needs 9 MB more, and ${w.cacheDir} has 5 MB free`]);
     expect(w.hub.requestsTo("cdn")).toEqual([]);
   });
 
