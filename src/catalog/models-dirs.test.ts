@@ -156,3 +156,20 @@ test("a file that is written over in place has the labels of its new content", a
   await fixture.addModels({ "m.gguf": { "llama.pooling_type": u32(1) } });
   expect((await fixture.catalog.find("m"))?.labels).toEqual(["embeddings"]);
 });
+
+test("what a chat template can do are labels of a model once its header was read, in lists and alone", async () => {
+  await using fixture = await createCatalogFixture();
+  const template = { type: "string", value: "{% if tools %}{% endif %}<think>" } as const;
+  await fixture.addModels({ "m.gguf": { "tokenizer.chat_template": template } });
+  await fixture.addToHub("o/m-GGUF", { "m-Q4_0.gguf": { "tokenizer.chat_template": template } });
+  for (const id of ["m", "o/m-GGUF:Q4_0"]) {
+    const labels = async () => [(await fixture.catalog.find(id))?.labels, (await fixture.catalog.list()).find((e) => e.id === id)?.labels];
+    expect(await labels()).toEqual([[], []]);
+    const entry = await fixture.catalog.find(id);
+    expect(entry && (await fixture.catalog.locate(entry))).toBeDefined();
+    expect(await labels()).toEqual([
+      ["reasoning", "tool-calling"],
+      ["reasoning", "tool-calling"],
+    ]);
+  }
+});
