@@ -17,6 +17,8 @@ export interface DownloadStatus {
   readonly endpoint: string;
   readonly repo: string;
   readonly commit: string;
+  /** The program that fetches and keeps it itself, under the name `repo`. */
+  readonly keeper: FileSet["keeper"];
   readonly state: DownloadState;
   readonly bytes: number;
   readonly totalBytes: number;
@@ -30,7 +32,14 @@ export interface DownloadStatus {
   readonly createdMs: number;
 }
 
+/** Has another program fetch what it keeps itself. */
+export type FetchByKeeper = (
+  set: FileSet,
+  options: { readonly signal: AbortSignal; readonly onProgress: (file: FileProgress) => void },
+) => Promise<void>;
+
 export interface JobOptions {
+  readonly fetchByKeeper: FetchByKeeper;
   readonly downloader: Downloader;
   readonly clock: Clock;
   /** Writes down how a run has ended; awaited before anybody is told. Must not reject. */
@@ -107,6 +116,7 @@ export class DownloadJob {
       endpoint: this.#options.downloader.client.settings.endpoint,
       repo: this.set.repo,
       commit: this.set.commit,
+      keeper: this.set.keeper,
       state: this.#state,
       bytes,
       totalBytes,
@@ -121,6 +131,7 @@ export class DownloadJob {
 
   /** Looks at the disk to say how far a job of an earlier process came. */
   async measure(): Promise<void> {
+    if (this.set.keeper !== undefined) return;
     this.#files = [...(await presentBytes(this.#options.downloader.client.settings.cacheDir, this.set))];
   }
 
@@ -208,21 +219,8 @@ export class DownloadJob {
     this.#error = undefined;
     this.#rate = new DownloadRate();
     this.#tell();
-    const { downloader } = this.#options;
     try {
-      await this.measure();
-      if (this.#refBefore === undefined) {
-        this.#refBefore = await readRef(downloader.client.settings.cacheDir, this.set.repo, this.set.revision);
-      }
-      await downloadSet(downloader, this.set, {
-        refBefore: this.#refBefore,
-        signal: stop.signal,
-        onProgress: (file) => this.#progressed(file),
-        onWaiting: (path) => {
-          this.#waitingFor = path;
-          this.#tellSoon();
-        },
-      });
+      await this.#fetch(stop.signal);
       await this.#registerAll(stop.signal);
       await this.#end("done");
     } catch (error) {
@@ -232,6 +230,21 @@ export class DownloadJob {
       this.#error = { code, message: errorMessage(error), ...(hint === undefined ? {} : { hint }) };
       await this.#end("failed");
     }
+  }
+
+  async #fetch(signal: AbortSignal): Promise<void> {
+    const { downloader, fetchByKeeper } = this.#options;
+    const onProgress = (file: FileProgress): void => this.#progressed(file);
+    if (this.set.keeper !== undefined) return await fetchByKeeper(this.set, { signal, onProgress });
+    await this.measure();
+    if (this.#refBefore === undefined) {
+      this.#refBefore = await readRef(downloader.client.settings.cacheDir, this.set.repo, this.set.revision);
+    }
+    const onWaiting = (path: string): void => {
+      this.#waitingFor = path;
+      this.#tellSoon();
+    };
+    await downloadSet(downloader, this.set, { refBefore: this.#refBefore, signal, onProgress, onWaiting });
   }
 
   /** Others may join while one model is being registered; after the last one nobody can. */

@@ -3,7 +3,7 @@ import type { ModelEntry } from "../model/index.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { deleteFiles, dropPartial } from "./delete-files.ts";
 import type { Downloader } from "./download-file.ts";
-import { DownloadJob, type DownloadState, type DownloadStatus, type WhenLeft } from "./download-job.ts";
+import { DownloadJob, type DownloadState, type DownloadStatus, type FetchByKeeper, type WhenLeft } from "./download-job.ts";
 import type { FileSet } from "./download-set.ts";
 import { jobIdOf, JobStore, type StoredJob } from "./job-store.ts";
 
@@ -12,6 +12,8 @@ export interface DownloadJobsOptions {
   /** Where unfinished jobs are remembered: a folder of our own, not in the shared cache. */
   readonly folder: string;
   readonly clock?: Clock | undefined;
+  /** Has other programs fetch what they keep themselves. Without it such a set fails. */
+  readonly fetchByKeeper?: FetchByKeeper | undefined;
   /** Registers a model whose files are here, as `start` was asked to. Defaults to nothing. */
   readonly register?: ((entry: ModelEntry) => Promise<void>) | undefined;
   /** Told what goes wrong without stopping a download. */
@@ -49,6 +51,7 @@ export class DownloadJobs implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #wallClock: () => number;
   readonly #onProblem: (text: string) => void;
+  readonly #fetchByKeeper: FetchByKeeper;
   readonly #register: (entry: ModelEntry) => Promise<void>;
   readonly #store: JobStore;
   readonly #jobs = new Map<string, DownloadJob>();
@@ -61,6 +64,8 @@ export class DownloadJobs implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#wallClock = options.wallClock ?? Date.now;
     this.#onProblem = options.onProblem ?? (() => {});
+    this.#fetchByKeeper =
+      options.fetchByKeeper ?? (() => Promise.reject(new RouterError("RECIPE_UNSUPPORTED", "Nobody is here to fetch that")));
     this.#register = options.register ?? (async () => {});
     this.#store = store;
   }
@@ -144,12 +149,10 @@ export class DownloadJobs implements AsyncDisposable {
     const job = this.#job(id);
     if (job.state === "done") return job.status;
     await job.stop("cancelled");
+    const { repo, keeper } = job.set;
     await this.#dropPartials(job.set);
-    await deleteFiles(job.set.repo, [], {
-      cacheDir: this.#cacheDir,
-      clock: this.#clock,
-      isWanted: (blob) => this.wants(job.set.repo, blob),
-    });
+    const isWanted = (blob: string): boolean => this.wants(repo, blob);
+    if (keeper === undefined) await deleteFiles(repo, [], { cacheDir: this.#cacheDir, clock: this.#clock, isWanted });
     return job.status;
   }
 
@@ -225,6 +228,7 @@ export class DownloadJobs implements AsyncDisposable {
       downloader: this.#downloader,
       clock: this.#clock,
       register: this.#register,
+      fetchByKeeper: this.#fetchByKeeper,
       remember: (job, state) => this.#remember(job, state),
     });
   }

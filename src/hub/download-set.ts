@@ -12,6 +12,8 @@ export interface FileSet {
   readonly revision: string;
   readonly commit: string;
   readonly files: readonly RemoteFile[];
+  /** The program that fetches and keeps it itself, under the name `repo`. Absent for what is on the hub. */
+  readonly keeper?: "flm" | undefined;
 }
 
 export interface FileProgress {

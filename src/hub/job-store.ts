@@ -55,6 +55,7 @@ const Stored = v.object({
     repo: SafePath,
     revision: v.pipe(v.string(), v.check(isSafeRevision)),
     commit: v.pipe(v.string(), v.check(isCommitId)),
+    keeper: v.optional(v.literal("flm")),
     files: v.array(
       v.object({
         path: SafePath,

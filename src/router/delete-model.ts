@@ -72,7 +72,7 @@ export async function modelsUsing(entry: ModelEntry, models: readonly string[], 
 }
 
 /** Cancels the downloads of a model, unless they are for another one too. Whether there were any. */
-async function dropDownloads(entry: ModelEntry, { repo, jobs }: { repo: string; jobs: DownloadJobs }): Promise<boolean> {
+export async function dropDownloads(entry: ModelEntry, { repo, jobs }: { repo: string; jobs: DownloadJobs }): Promise<boolean> {
   const own = jobs.unfinished(repo).filter((job) => isFor(job, entry));
   for (const { id } of own) {
     const isForOthers = (await jobs.withdraw(id, entry.id)).length > 0;

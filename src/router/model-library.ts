@@ -15,15 +15,9 @@ import {
   type VariantOffer,
 } from "../model/index.ts";
 import type { Log } from "../platform/index.ts";
-import { deleteModel, type DeletedModel } from "./delete-model.ts";
+import { deleteModel, dropDownloads, type DeletedModel } from "./delete-model.ts";
 import { isHubAway, openHub, type Hub } from "./open-hub.ts";
-
-/** The models that an engine keeps itself, by its own names for them. */
-export interface OwnModels {
-  /** Fetches a model, unless it is here; with `mayUpgrade` also a newer one. */
-  pull(tag: string, options: { readonly mayUpgrade: boolean; readonly signal: AbortSignal }): Promise<void>;
-  remove(tag: string, signal: AbortSignal): Promise<void>;
-}
+import { fetchOwn, ownSet, type OwnModels } from "./own-models.ts";
 
 export interface ModelLibraryOptions {
   readonly catalog: Catalog;
@@ -78,31 +72,20 @@ export class ModelLibrary implements AsyncDisposable {
    * done, also after a restart of the server.
    */
   async pull(request: PullRequest, { signal, keepsVersion = false, isDetached = false, whenLeft }: PullOptions): Promise<Pull> {
-    const { catalog, flm, log } = this.#options;
+    const { catalog } = this.#options;
     const { entry, isNew, isHere } = (await this.#unfinishedPlan(request)) ?? (await catalog.planPull(request));
     const nothingToDo: Pull = { entry, download: undefined };
     if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return nothingToDo;
     if (isHere && keepsVersion) return nothingToDo;
-    if (entry.recipe === "flm") {
-      await flm.pull(entry.checkpoint, { mayUpgrade: !keepsVersion, signal });
-      if (isNew) await catalog.register(entry, { signal });
-      return nothingToDo;
-    }
-    if (parseHubCheckpoint(entry.checkpoint) === undefined || entry.hub !== undefined) {
+    const isOwn = entry.recipe === "flm";
+    if (!isOwn && (parseHubCheckpoint(entry.checkpoint) === undefined || entry.hub !== undefined)) {
       if (!isHere) await this.#requireHere(entry);
       if (isNew) await catalog.register(entry, { signal });
       return nothingToDo;
     }
-    const { jobs, client } = await this.#open();
-    if (isHere && client.settings.isOffline) return nothingToDo;
-    let set: FileSet;
-    try {
-      set = await this.#filesOf(entry, signal);
-    } catch (error) {
-      if (!isHere || !isHubAway(error)) throw error;
-      log.warning("downloads", `${error.message}; ${entry.id} stays as it is here`);
-      return nothingToDo;
-    }
+    const { jobs } = await this.#open();
+    const set = isOwn ? ownSet(entry, { mayUpgrade: !keepsVersion }) : await this.#newestFiles(entry, { isHere, signal });
+    if (set === undefined) return nothingToDo;
     const waits = isDetached ? undefined : signal;
     const download = await jobs.start(entry.id, set, { registers: isNew ? entry : undefined, signal: waits, whenLeft });
     void this.#tell(download.id);
@@ -158,6 +141,7 @@ export class ModelLibrary implements AsyncDisposable {
   async delete(entry: CatalogEntry, signal: AbortSignal): Promise<DeletedModel> {
     const { catalog, flm } = this.#options;
     if (entry.recipe === "flm") {
+      await dropDownloads(entry, { repo: entry.checkpoint, jobs: (await this.#open()).jobs });
       if (entry.isDownloaded) await flm.remove(entry.checkpoint, signal);
       if (entry.source === "user") await catalog.unregister(entry.id, { signal });
       return { freedBytes: entry.isDownloaded ? (entry.sizeBytes ?? 0) : 0 };
@@ -201,10 +185,11 @@ export class ModelLibrary implements AsyncDisposable {
   }
 
   async #open(): Promise<Hub> {
-    const { env, downloadsDir, catalog, log } = this.#options;
+    const { env, downloadsDir, catalog, flm, log } = this.#options;
     this.#hub ??= openHub({
       env,
       downloadsDir,
+      fetchByKeeper: fetchOwn(flm),
       register: async (entry) => void (await catalog.register(entry)),
       warn: (message) => log.warning("downloads", message),
     });
@@ -228,6 +213,19 @@ export class ModelLibrary implements AsyncDisposable {
     throw new RouterError("RECIPE_UNSUPPORTED", `${entry.id} cannot be fetched here: its checkpoint ${entry.checkpoint} is on ${where}`);
   }
 
+  /** What the hub has of a model; undefined when it is here and the hub cannot be asked. */
+  async #newestFiles(entry: ModelEntry, { isHere, signal }: { isHere: boolean; signal: AbortSignal }): Promise<FileSet | undefined> {
+    const { client } = await this.#open();
+    if (isHere && client.settings.isOffline) return undefined;
+    try {
+      return await this.#filesOf(entry, signal);
+    } catch (error) {
+      if (!isHere || !isHubAway(error)) throw error;
+      this.#options.log.warning("downloads", `${error.message}; ${entry.id} stays as it is here`);
+      return undefined;
+    }
+  }
+
   /** The files of a model as the hub has them now: those of its variant, and small companions; a whole repository for other recipes. */
   async #filesOf(entry: ModelEntry, signal: AbortSignal): Promise<FileSet> {
     const { client } = await this.#open();
@@ -244,10 +242,10 @@ export class ModelLibrary implements AsyncDisposable {
   }
 }
 
-/** The files of a download with their addresses on the hub. */
-export function filesOf({ endpoint, repo, commit, files }: DownloadStatus): FileProgress[] {
+/** The files of a download with their addresses, on the hub or at the program that keeps them. */
+export function filesOf({ endpoint, repo, commit, keeper, files }: DownloadStatus): FileProgress[] {
   return files.map(({ path, bytes, sizeBytes }) => ({
-    url: `${endpoint}/${repo}/resolve/${commit}/${path}`,
+    url: keeper === undefined ? `${endpoint}/${repo}/resolve/${commit}/${path}` : `${keeper}:${repo}`,
     doneBytes: bytes,
     totalBytes: sizeBytes,
   }));

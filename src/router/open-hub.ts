@@ -1,5 +1,5 @@
 import { RouterError } from "../errors.ts";
-import type { DownloadJobs, HubClient } from "../hub/index.ts";
+import type { DownloadJobs, FetchByKeeper, HubClient } from "../hub/index.ts";
 import type { ModelEntry } from "../model/index.ts";
 
 export interface Hub {
@@ -12,17 +12,19 @@ export interface HubOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where unfinished downloads are remembered. */
   readonly downloadsDir: string;
+  /** Has FastFlowLM fetch what it keeps itself. */
+  readonly fetchByKeeper: FetchByKeeper;
   /** Registers a model whose files are here. */
   readonly register: (entry: ModelEntry) => Promise<void>;
   readonly warn: (message: string) => void;
 }
 
 /** Loads the hub's code and reads what an earlier process left unfinished. */
-export async function openHub({ env, downloadsDir, register, warn }: HubOptions): Promise<Hub> {
+export async function openHub({ env, downloadsDir, fetchByKeeper, register, warn }: HubOptions): Promise<Hub> {
   const { createDownloadJobs, Downloader, HubClient: Client, hubSettingsFromEnvironment } = await import("../hub/index.ts");
   const client = new Client(hubSettingsFromEnvironment(env));
   const downloader = new Downloader({ client });
-  return { client, jobs: await createDownloadJobs({ downloader, folder: downloadsDir, register, onProblem: warn }) };
+  return { client, jobs: await createDownloadJobs({ downloader, folder: downloadsDir, fetchByKeeper, register, onProblem: warn }) };
 }
 
 /** The hub cannot be asked now, which says nothing about a model. */

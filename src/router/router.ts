@@ -16,9 +16,10 @@ import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
 import { ModelEventFeed } from "./model-event-feed.ts";
 import { ModelLauncher, notDownloaded, type LaunchDescription } from "./model-launcher.ts";
-import { ModelLibrary, type OwnModels } from "./model-library.ts";
+import { ModelLibrary } from "./model-library.ts";
 import type { ModelRun } from "./model-run.ts";
 import { failedStatus, statusOf, type ModelStatus } from "./model-status.ts";
+import type { OwnModels } from "./own-models.ts";
 import { readPresetBook, type PresetBook } from "./preset-book.ts";
 import { PresetCatalog } from "./preset-catalog.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
@@ -121,9 +122,14 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   });
   const catalog = new PresetCatalog(models, await readBook());
   const flmModels: OwnModels = {
-    async pull(tag, options) {
+    async pull(tag, { onFraction, ...options }) {
       await engines.ensureFlm(options.signal);
-      await flm.pull(tag, { ...options, onLine: (line) => log.info(tag, line) });
+      const onLine = (line: string): void => {
+        log.info(tag, line);
+        const percent = /(\d+(?:\.\d+)?) ?%/.exec(line)?.[1];
+        if (percent !== undefined) onFraction(Math.min(1, Number(percent) / 100));
+      };
+      await flm.pull(tag, { ...options, onLine });
     },
     remove: async (tag, signal) => await flm.remove(tag, signal),
   };
