@@ -78,8 +78,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     });
   program
     .command("delete")
-    .description("delete the files of models; blobs that another model needs stay")
-    .argument("<models...>", "names or checkpoints")
+    .description("delete the files of models, and what has arrived of them; what another model needs stays")
+    .argument("<models...>", "names, or checkpoints; org/repo without a variant is everything of that repository")
     .option("--unload", "also when loaded: unload first")
     .action(async (models: string[], flags: { unload?: boolean }) => {
       exitCode = await (await import("./commands/delete.ts")).deleteModels(models, flags);

@@ -49,6 +49,8 @@ describe("without a server, the command", () => {
     expect((await lemonade("list", "--downloaded", "--all")).stdout).toMatch(
       /tester\/tiny-GGUF:Q4_0 +Yes[\s\S]*tester\/tiny-GGUF:Q8_0 +Yes/,
     );
+    const listed = JSON.parse((await lemonade("list", "--downloaded", "--json")).stdout) as { id: string; downloaded: boolean }[];
+    expect(listed.filter(({ downloaded }) => downloaded).map(({ id }) => id)).toEqual([`${REPO}:Q4_0`, `${REPO}:Q8_0`, "tiny"]);
     expect(await lemonade("delete", `${REPO}:Q4_0`)).toMatchObject({ code: 0, stdout: `Deleted model: ${REPO}:Q4_0\n` });
     expect(await snapshotFiles()).toEqual(["config.json", "tiny-Q8_0.gguf"]);
     await lemonade("delete", `${REPO}:Q8_0`);
