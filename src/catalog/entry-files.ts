@@ -88,5 +88,5 @@ export const exists = async (path: string): Promise<boolean> =>
  * downloads have it do last.
  */
 function wholeRepository({ main }: CachedRepository): EntryFiles | undefined {
-  return main === undefined || main.isEmpty ? undefined : { files: { model: main.folder }, paths: [main.folder] };
+  return main === undefined || main.isEmpty || main.isUnfinished ? undefined : { files: { model: main.folder }, paths: [main.folder] };
 }

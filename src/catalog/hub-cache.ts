@@ -21,6 +21,8 @@ export interface CachedSnapshot {
   /** GGUF files that are whole, with paths as in the repository. */
   readonly files: readonly ListedFile[];
   readonly isEmpty: boolean;
+  /** Newer Lemonade is downloading it, or was when it was stopped. */
+  readonly isUnfinished: boolean;
 }
 
 export interface CachedRepository {
@@ -190,15 +192,16 @@ async function scanSnapshot(folder: string, watch: (path: string) => Promise<voi
   const unfinished = await unfinishedFiles(folder);
   return {
     folder,
-    files: files.filter((file) => unfinished.get(file.path) === undefined || unfinished.get(file.path) === file.sizeBytes),
+    files: files.filter(({ path, sizeBytes }) => (unfinished?.get(path) ?? sizeBytes) === sizeBytes),
     isEmpty,
+    isUnfinished: unfinished !== undefined,
   };
 }
 
 /** Newer Lemonade keeps a list of what it is downloading in the snapshot itself; a file in it is whole only at its full size. */
-async function unfinishedFiles(folder: string): Promise<ReadonlyMap<string, number>> {
+async function unfinishedFiles(folder: string): Promise<ReadonlyMap<string, number> | undefined> {
   const text = await readFile(join(folder, ".download_manifest.json"), "utf8").catch(() => undefined);
-  if (text === undefined) return new Map();
+  if (text === undefined) return undefined;
   try {
     const manifest = JSON.parse(text) as { files?: readonly { name?: unknown; size?: unknown }[] };
     return new Map(

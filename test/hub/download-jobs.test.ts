@@ -265,6 +265,8 @@ test("a job that was paused before the repository moved goes on with the new com
   expect(again.id).toBe(id);
   const done = await jobs.wait(id);
   expect(done).toMatchObject({ commit: w.repository.head, totalBytes: FIRST.length + 2 * MIB });
+  // What had arrived of the file that is no more is gone too.
+  expect((await readdir(w.inRepo("blobs"))).filter((name) => name.endsWith(".incomplete"))).toEqual([]);
 });
 
 test("a failed or interrupted newer version does not hide the one before", async () => {
