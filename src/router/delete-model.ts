@@ -71,14 +71,15 @@ export async function modelsUsing(entry: ModelEntry, models: readonly string[], 
   return models.filter((_, i) => uses[i]);
 }
 
-/** Cancels the downloads of a model, unless they are for another one too. Whether there were any. */
+/** Cancels the downloads of a model, or gives its part in them up when they are for another one too. Whether there were any. */
 export async function dropDownloads(entry: ModelEntry, { repo, jobs }: { repo: string; jobs: DownloadJobs }): Promise<boolean> {
-  const own = jobs.unfinished(repo).filter((job) => isFor(job, entry));
-  for (const { id } of own) {
+  let hadAny = false;
+  for (const { id, registers } of jobs.unfinished(repo).filter((job) => isFor(job, entry))) {
     const isForOthers = (await jobs.withdraw(id, entry.id)).length > 0;
     if (!isForOthers) await jobs.cancel(id);
+    hadAny ||= !isForOthers || registers.some((registered) => registered.id === entry.id);
   }
-  return own.length > 0;
+  return hadAny;
 }
 
 function isFor({ stored, registers, set }: DownloadJob, entry: ModelEntry): boolean {

@@ -3,13 +3,14 @@ import { childEnvironment, FlmProgram, type BackendContext } from "../backends/i
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
 import { errorMessage, RouterError } from "../errors.ts";
-import { asNamed, kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
-import { modelsUsing, type DeletedModel } from "./delete-model.ts";
+import type { DeletedModel } from "./delete-model.ts";
+import { deleteNamed } from "./delete-named.ts";
 import { DeletionGate } from "./deletion-gate.ts";
 import type { LoadOptions } from "./instance.ts";
 import type { Lease } from "./lease.ts";
@@ -371,40 +372,11 @@ class LocalRouter implements Router {
     return await this.resolve(model);
   }
 
-  async deleteModel(model: string, { signal, unload }: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel> {
-    const entry = await this.#findForDeletion(model);
-    const loaded = await modelsUsing(
-      entry,
-      this.#loop.instances.map((instance) => instance.model),
-      this.catalog,
-    );
-    if (loaded.length > 0 && !unload) {
-      throw new RouterError("MODEL_IN_USE", `${loaded.join(" and ")} is loaded`, {
-        hint: "Unload it first, or delete it with `unload` (lemonade delete --unload).",
-      });
-    }
-    const deleted = await this.#gate.close(entry, async () => {
-      await Promise.all(loaded.map(async (model) => await this.#loop.unload(model)));
-      return await this.library.delete(entry, signal);
-    });
-    this.events.emit({ kind: "deleted", model: entry.id });
+  async deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel> {
+    const { catalog, library, events } = this;
+    const deleted = await deleteNamed(model, { ...options, catalog, library, gate: this.#gate, loop: this.#loop });
+    events.emit({ kind: "deleted", model: deleted.id });
     return deleted;
-  }
-
-  /** Also a model that will only be registered when its download is done. */
-  async #findForDeletion(model: string): Promise<CatalogEntry> {
-    const known = await this.catalog.find(model);
-    const entry = known ? asNamed(model, known) : await this.library.awaited(model);
-    if (entry !== undefined) return { isDownloaded: false, isRunnable: true, ...entry };
-    const close = await this.catalog.suggest(model);
-    // Clients of earlier servers look for these words.
-    throw new RouterError(
-      "MODEL_NOT_REGISTERED",
-      `The model ${JSON.stringify(model)} is not supported: there is none of that name to delete`,
-      {
-        hint: close.length === 0 ? undefined : `Did you mean ${close.join(" or ")}?`,
-      },
-    );
   }
 
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */

@@ -126,4 +126,23 @@ describe("delete", () => {
     expect((await server.post("/api/v1/delete", { model_name: "user.Held", unload: true })).status).toBe(200);
     expect(await server.models()).toEqual([]);
   });
+
+  test("leaves no engine running on files that are gone, whoever asks for the model meanwhile", async () => {
+    hub.add("t/hot-GGUF", { files: { "m-Q4_0.gguf": four } });
+    const model = "user.Hot";
+    await register(model, "t/hot-GGUF:Q4_0");
+    await using server = await startLemonade({ workspace, env: { ...env, LEMONADE_OFFLINE: "1" } });
+    const chat = async () =>
+      (await server.post("/v1/chat/completions", { model, max_tokens: 2, messages: [{ role: "user", content: "Hi" }] })).status;
+    await server.post("/api/v1/load", { model_name: model });
+    const asking = (async () => {
+      const statuses: number[] = [];
+      while (statuses.at(-1) !== 404) statuses.push(await chat());
+      return statuses;
+    })();
+    expect((await server.post("/api/v1/delete", { model_name: model, unload: true })).status).toBe(200);
+    await asking;
+    expect(await server.models()).toEqual([]);
+    expect(await cached()).toEqual([]);
+  });
 });
