@@ -316,6 +316,14 @@ describe("a file that is not what the hub says", () => {
     expect(Buffer.compare(kept, LARGE.subarray(0, kept.length))).toBe(0);
   });
 
+  test("of which a part is refused by the licence is so with the address where to accept it", async () => {
+    await using w = await world();
+    const isReadme = (request: { method: string; path: string }) => request.method === "GET" && request.path.endsWith("README.md");
+    w.hub.faults.add({ kind: "status", status: 403, headers: { "x-error-code": "GatedRepo" }, when: isReadme });
+    const error = await failure(w.downloader().downloadFile(w.file("README.md")));
+    expect([error.code, error.hint]).toEqual(["HUB_GATED", expect.stringContaining(`${w.hub.endpoint}/${REPO},`)]);
+  });
+
   test("is noted as absent when the commit has none of that name", async () => {
     await using w = await world();
     expect((await failure(w.downloader().downloadFile(w.file("none.json")))).code).toBe("HUB_NOT_FOUND");
