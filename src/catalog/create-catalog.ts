@@ -16,6 +16,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     locate: async (entry) => await (await load()).locate(entry),
     inspect: async (entry) => await (await load()).inspect(entry),
     pathsOf: async (entry) => await (await load()).pathsOf(entry),
+    deletionOf: async (entry) => await (await load()).deletionOf(entry),
     planPull: async (request) => await (await load()).planPull(request),
     register: async (entry, writeOptions) => await (await load()).register(entry, writeOptions),
     unregister: async (id, writeOptions) => await (await load()).unregister(id, writeOptions),

@@ -1,5 +1,5 @@
 import { readFile, readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import {
   isGgufPath,
   isRepoId,
@@ -9,6 +9,7 @@ import {
   repoOfFolder,
   snapshotsFolder,
   type ListedFile,
+  type SnapshotFiles,
 } from "../model/index.ts";
 import { isAbsent } from "./directory-cache.ts";
 import { isSettled } from "./time-stamps.ts";
@@ -20,10 +21,14 @@ export interface CachedSnapshot {
   /** GGUF files that are whole, with paths as in the repository. */
   readonly files: readonly ListedFile[];
   readonly isEmpty: boolean;
+  /** Newer Lemonade is downloading it, or was when it was stopped. */
+  readonly isUnfinished: boolean;
 }
 
 export interface CachedRepository {
   readonly repo: string;
+  /** The folder of the commit that `main` names, or the one that early Lemonade ports called so. */
+  readonly main: CachedSnapshot | undefined;
   /** The commit that `main` names first, then older ones: their files are as good when the newest lacks them. */
   readonly snapshots: readonly CachedSnapshot[];
 }
@@ -47,8 +52,8 @@ const mtimeOf = async (path: string): Promise<number | undefined> =>
   );
 
 /**
- * What lies in the Hugging Face cache. Looks again on every call, at the cost of two `stat`s per unchanged repository: of the branch
- * and of the commit's folder. An unchanged repository is the same object again.
+ * What lies in the Hugging Face cache. Looks again on every call, at the cost of three `stat`s per unchanged repository: of the
+ * branch, of the folder of commits and of the commit's. An unchanged repository is the same object again.
  */
 export class HubCache {
   readonly #root: string;
@@ -83,6 +88,13 @@ export class HubCache {
     return this.#listed;
   }
 
+  /** Every file of every snapshot of a repository, links to nothing too. Always from the disk. */
+  async everyFile(repo: string): Promise<readonly SnapshotFiles[]> {
+    const snapshots = join(this.#root, snapshotsFolder(repo));
+    const commits = await commitsIn(snapshots, undefined);
+    return await Promise.all(commits.map(async (commit) => ({ commit, files: await everyFileIn(join(snapshots, commit)) })));
+  }
+
   async #repos(): Promise<readonly string[]> {
     try {
       const { mtimeMs } = await stat(this.#root);
@@ -114,13 +126,12 @@ async function scanRepository(root: string, repo: string): Promise<Scan | undefi
   const snapshots = join(root, snapshotsFolder(repo));
   await watch(refFile);
   const main = await readRef(refFile);
-  // A new commit shows in the branch; without one, in the folder of commits.
-  if (main === undefined) await watch(snapshots);
+  await watch(snapshots);
   const commits = await commitsIn(snapshots, main);
   const found: CachedSnapshot[] = [];
   for (const commit of commits) found.push(await scanSnapshot(join(snapshots, commit), watch));
   return {
-    repository: { repo, snapshots: found },
+    repository: { repo, main: found[commits.indexOf(main ?? "main")], snapshots: found },
     watched,
     isSettled: watched.every(({ mtimeMs }) => mtimeMs === undefined || isSettled(mtimeMs, nowMs)),
   };
@@ -149,6 +160,12 @@ async function commitsIn(folder: string, main: string | undefined): Promise<read
   return names.toSorted((a, b) => Number(b === first) - Number(a === first) || (times.get(b) ?? 0) - (times.get(a) ?? 0));
 }
 
+async function everyFileIn(folder: string): Promise<readonly ListedFile[]> {
+  const items = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  const paths = items.filter((item) => !item.isDirectory()).map((item) => relative(folder, join(item.parentPath, item.name)));
+  return paths.toSorted().map((path) => ({ path: path.replaceAll(sep, "/"), sizeBytes: 0 }));
+}
+
 async function scanSnapshot(folder: string, watch: (path: string) => Promise<void>): Promise<CachedSnapshot> {
   const files: ListedFile[] = [];
   let isEmpty = true;
@@ -170,18 +187,21 @@ async function scanSnapshot(folder: string, watch: (path: string) => Promise<voi
     }
   };
   await visit("", 0);
+  // As the hub lists them: of several that would do the first is taken.
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const unfinished = await unfinishedFiles(folder);
   return {
     folder,
-    files: files.filter((file) => unfinished.get(file.path) === undefined || unfinished.get(file.path) === file.sizeBytes),
+    files: files.filter(({ path, sizeBytes }) => (unfinished?.get(path) ?? sizeBytes) === sizeBytes),
     isEmpty,
+    isUnfinished: unfinished !== undefined,
   };
 }
 
 /** Newer Lemonade keeps a list of what it is downloading in the snapshot itself; a file in it is whole only at its full size. */
-async function unfinishedFiles(folder: string): Promise<ReadonlyMap<string, number>> {
+async function unfinishedFiles(folder: string): Promise<ReadonlyMap<string, number> | undefined> {
   const text = await readFile(join(folder, ".download_manifest.json"), "utf8").catch(() => undefined);
-  if (text === undefined) return new Map();
+  if (text === undefined) return undefined;
   try {
     const manifest = JSON.parse(text) as { files?: readonly { name?: unknown; size?: unknown }[] };
     return new Map(

@@ -10,6 +10,11 @@ import { reportError } from "./report-error.ts";
 import { addServerOptions } from "./server-options.ts";
 import { VERSION } from "./version.ts";
 
+/** `--reasoning` is a flag, behind which a value may stand as Lemonade's first version wanted it; a model's name is none. */
+function withPlainFlags(words: readonly string[]): string[] {
+  return words.map((word, i) => (word === "--reasoning" && !/^(?:true|false)$/i.test(words[i + 1] ?? "true") ? "--reasoning=true" : word));
+}
+
 /** Parses the words of the command line and runs the command. Returns the exit code. */
 export async function runProgram(words: readonly string[]): Promise<number> {
   let exitCode: number = EXIT.success;
@@ -92,12 +97,32 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     });
   program
     .command("delete")
-    .description("delete the files of models; blobs that another model needs stay")
-    .argument("<models...>", "names or checkpoints")
+    .description("delete the files of models, and what has arrived of them; what another model needs stays")
+    .argument("<models...>", "names, or checkpoints; org/repo without a variant is everything of that repository")
     .option("--unload", "also when loaded: unload first")
     .action(async (models: string[], flags: { unload?: boolean }) => {
       exitCode = await (await import("./commands/delete.ts")).deleteModels(models, flags);
     });
+  const downloads = program
+    .command("downloads")
+    .description("list the downloads that run, are paused or have failed")
+    .option("--json", "as JSON")
+    .action(async (flags: { json?: boolean }) => {
+      exitCode = await (await import("./commands/downloads.ts")).downloads(flags);
+    });
+  for (const [action, description] of [
+    ["pause", "stop downloads and keep what has arrived"],
+    ["resume", "go on with downloads that were paused or have failed"],
+    ["cancel", "stop downloads and drop what has arrived of unfinished files"],
+  ] as const) {
+    downloads
+      .command(action)
+      .description(description)
+      .argument("<ids...>", "as `lemonade downloads` lists them")
+      .action(async (ids: string[]) => {
+        exitCode = await (await import("./commands/downloads.ts")).controlDownloads(action, ids);
+      });
+  }
   program
     .command("search")
     .description("search the hub for GGUF repositories")
@@ -172,7 +197,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       exitCode = await (await import("./commands/keys.ts")).removeKey(name);
     });
 
-  for (const command of [...program.commands, ...keys.commands]) {
+  for (const command of [...program.commands, ...keys.commands, ...downloads.commands]) {
     const hasOwn = command.options.some(({ long }) => long === "--verbose");
     if (!hasOwn) command.addOption(new Option("--verbose").hideHelp());
   }
@@ -181,7 +206,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     return EXIT.success;
   }
   try {
-    await program.parseAsync(words, { from: "user" });
+    await program.parseAsync(withPlainFlags(words), { from: "user" });
   } catch (error) {
     // Help and version end the parser by an exception with code 0; its own complaints have been printed.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;

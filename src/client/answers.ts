@@ -141,6 +141,8 @@ export interface PullRequest {
   readonly reranking?: boolean | undefined;
   /** A model that is here stays as it is, also when the hub has a newer one. */
   readonly do_not_upgrade?: boolean | undefined;
+  /** Pauses the download when the caller leaves, unless others want it. Without it the download goes on. */
+  readonly stop_on_disconnect?: boolean | undefined;
 }
 
 /** A model on this machine, for the server's cache. */

@@ -34,8 +34,9 @@ export async function apiErrorOf(response: Response): Promise<LemonadeApiError> 
   return new LemonadeApiError(`The server answered ${status}: ${text.slice(0, 500)}`, { status, code: undefined });
 }
 
-/** The error inside an event of a stream, or undefined when the event is none. */
+/** The error that an event of a stream is, or undefined when it is none; the state of a download may name one as text. */
 export function apiErrorOfEvent(data: unknown): LemonadeApiError | undefined {
-  const error = (data as { error?: ErrorFields | null } | null)?.error;
-  return !error ? undefined : new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: codeOf(error) });
+  const error = (data as { error?: ErrorFields | string | null } | null)?.error;
+  if (typeof error !== "object" || error === null) return undefined;
+  return new LemonadeApiError(error.message ?? "The stream broke off", { status: 200, code: codeOf(error) });
 }

@@ -142,11 +142,6 @@ export class LemonadeClient {
     return (await this.#transport.json<{ data: readonly Download[] }>("GET", "downloads", undefined, options)).data;
   }
 
-  /** `cancel` drops what has arrived of unfinished files; `pause` keeps everything. */
-  async controlDownload(id: string, action: "pause" | "resume" | "cancel", options?: CallOptions): Promise<void> {
-    await this.#transport.json("POST", "downloads/control", { id, action }, options);
-  }
-
   /**
    * Uploads the files of a model and registers it; resolves to its name. Files are read while they are sent: they may be larger than
    * the memory.
@@ -155,7 +150,15 @@ export class LemonadeClient {
     return (await this.#transport.json<{ model_name: string }>("POST", "add-local-model", formOf(model), options)).model_name;
   }
 
-  /** Deletes the files of one model; with `unload` also when it is loaded. */
+  /**
+   * `cancel` drops what has arrived of unfinished files; `pause` keeps everything, and so does `leave`, which is for one of those who wait
+   * for the download: it goes on when others do. Resolves to the download as it then is.
+   */
+  async controlDownload(id: string, action: "pause" | "resume" | "cancel" | "leave", options?: CallOptions): Promise<Download> {
+    return (await this.#transport.json<{ download: Download }>("POST", "downloads/control", { id, action }, options)).download;
+  }
+
+  /** Deletes the files of one model; one that is loaded is refused, unless `unload` says that it goes first. */
   async deleteModel(model: string, { unload = false, ...options }: CallOptions & { unload?: boolean | undefined } = {}): Promise<string> {
     return (await this.#transport.json<{ message: string }>("POST", "delete", { model_name: model, unload }, options)).message;
   }

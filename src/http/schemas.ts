@@ -27,7 +27,7 @@ interface Named {
 
 /** The name in a body with the fields of {@link named}, if there is one. */
 export function givenName({ model_name: name, model }: Named): string | undefined {
-  return name ?? model ?? undefined;
+  return model ?? name ?? undefined;
 }
 
 /** @throws {@link RouterError} `INVALID_REQUEST` when there is none. */

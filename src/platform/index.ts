@@ -11,6 +11,7 @@ export { ProcessRecords } from "./process-records.ts";
 export { SharedWork } from "./shared-work.ts";
 export { killGroup } from "./signal-group.ts";
 export { splitArguments } from "./split-arguments.ts";
+export { cacheError } from "./cache-error.ts";
 export { writeFileAtomic } from "./write-file-atomic.ts";
 export { residentBytes } from "./resident-bytes.ts";
 export { homeFolder, hubFolders, type HubFolders } from "./hub-folders.ts";

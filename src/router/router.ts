@@ -10,13 +10,17 @@ import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
+import type { DeletedModel } from "./delete-model.ts";
+import { deleteNamed } from "./delete-named.ts";
+import { DeletionGate } from "./deletion-gate.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
 import { ModelEventFeed } from "./model-event-feed.ts";
 import { ModelLauncher, notDownloaded, type LaunchDescription } from "./model-launcher.ts";
-import { ModelLibrary, type OwnModels } from "./model-library.ts";
+import { ModelLibrary } from "./model-library.ts";
 import type { ModelRun } from "./model-run.ts";
 import { failedStatus, statusOf, type ModelStatus } from "./model-status.ts";
+import type { OwnModels } from "./own-models.ts";
 import { readPresetBook, type PresetBook } from "./preset-book.ts";
 import { PresetCatalog } from "./preset-catalog.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
@@ -98,14 +102,14 @@ export interface Router extends AsyncDisposable {
   /** Begins to unload a model that is loaded; what goes wrong then is in the log. */
   beginUnload(model: string): void;
   /**
-   * Deletes the files of a model, unloading it first when asked to. Returns the freed bytes.
+   * Deletes the files of a model, unloading it first when asked to.
    * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
    */
-  deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<number>;
   /**
    * An answer is over: counts what it cost. Without figures of its own those count that the engine prints, a moment later.
    */
   noteAnswer(lease: Lease, timings: AnswerTimings | undefined): void;
+  deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel>;
   /** Resident models, most recently used first. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
@@ -133,9 +137,14 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   });
   const catalog = new PresetCatalog(models, await readBook());
   const flmModels: OwnModels = {
-    async pull(tag, options) {
+    async pull(tag, { onFraction, ...options }) {
       await engines.ensureFlm(options.signal);
-      await flm.pull(tag, { ...options, onLine: (line) => log.info(tag, line) });
+      const onLine = (line: string): void => {
+        log.info(tag, line);
+        const percent = /(\d+(?:\.\d+)?) ?%/.exec(line)?.[1];
+        if (percent !== undefined) onFraction(Math.min(1, Number(percent) / 100));
+      };
+      await flm.pull(tag, { ...options, onLine });
     },
     remove: async (tag, signal) => await flm.remove(tag, signal),
   };
@@ -146,6 +155,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const savedOptionsOf = ({ id }: ModelEntry) => saved.of(id);
   const launcher = new ModelLauncher({ catalog, chooseBackend, settings, savedOptionsOf });
   const timing = new FakeTiming(env);
+  const gate = new DeletionGate();
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
@@ -156,6 +166,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
     async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
       await timing.beforeLoad(signal);
+      await gate.pass(entry, signal);
       const server = await launcher.prepare(entry, options, { signal, onProgress });
       onServer(server);
       try {
@@ -166,7 +177,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
       }
     },
   });
-  return new LocalRouter({ catalog, library, engines, loop, launcher, saved, timing, events, readBook, settings, log });
+  return new LocalRouter({ catalog, library, engines, gate, loop, launcher, saved, timing, events, readBook, settings, log });
 }
 
 const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
@@ -200,6 +211,7 @@ interface RouterParts {
   readonly catalog: PresetCatalog;
   readonly library: ModelLibrary;
   readonly engines: Engines;
+  readonly gate: DeletionGate;
   readonly loop: ResidencyLoop;
   readonly launcher: ModelLauncher;
   readonly saved: SavedOptions;
@@ -217,6 +229,7 @@ class LocalRouter implements Router {
   readonly engines: Engines;
   readonly events: ModelEventFeed;
   readonly stats: RequestStats;
+  readonly #gate: DeletionGate;
   readonly #loop: ResidencyLoop;
   readonly #launcher: ModelLauncher;
   readonly #saved: SavedOptions;
@@ -238,6 +251,7 @@ class LocalRouter implements Router {
         if (log.isEnabled("debug")) log.debug(request.model, describeRequest(request));
       },
     });
+    this.#gate = parts.gate;
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
     this.#saved = parts.saved;
@@ -416,19 +430,11 @@ class LocalRouter implements Router {
     return await this.resolve(model);
   }
 
-  async deleteModel(model: string, { signal, unload }: { signal: AbortSignal; unload: boolean }): Promise<number> {
-    const entry = await this.catalog.find(model);
-    if (entry === undefined) throw new RouterError("MODEL_NOT_REGISTERED", `There is no model named ${JSON.stringify(model)} to delete`);
-    if (this.#loop.instances.some((instance) => instance.model === entry.id)) {
-      if (!unload)
-        throw new RouterError("MODEL_IN_USE", `${entry.id} is loaded`, {
-          hint: "Unload it first, or delete it with `unload` (lemonade delete --unload).",
-        });
-      await this.#loop.unload(entry.id);
-    }
-    const { freedBytes } = await this.library.delete(entry, signal);
-    this.events.emit({ kind: "deleted", model: entry.id });
-    return freedBytes;
+  async deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel> {
+    const { catalog, library, events } = this;
+    const deleted = await deleteNamed(model, { ...options, catalog, library, gate: this.#gate, loop: this.#loop });
+    events.emit({ kind: "deleted", model: deleted.id });
+    return deleted;
   }
 
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */

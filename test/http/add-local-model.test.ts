@@ -36,6 +36,7 @@ describeWithEachEngine("a model uploaded by its files", (engine) => {
     expect([again.status, ((await again.json()) as { detail: string }).detail]).toEqual([409, expect.stringContaining("user.Mine")]);
     const { choices } = await server.openai.chat.completions.create({ model: "user.Mine", messages: [{ role: "user", content: "hi" }] });
     expect(choices[0]?.message.content).toBe(TINY_SENTENCE);
+    expect((await server.post("/api/v1/pull", { model_name: "user.Mine" })).status).toBe(200);
     const deleted = await server.post("/api/v1/delete", { model_name: "user.Mine", unload: true });
     expect(await deleted.json()).toMatchObject({ status: "success", freed_bytes: MODEL.length + "no model".length });
     expect(await readdir(join(server.workspace.folder, "huggingface", "hub"))).toEqual([]);

@@ -6,7 +6,21 @@ import { json } from "../json.ts";
 import { below, ModelName, named, optional, requiredName, Success } from "../schemas.ts";
 import { redactionFor, type Identity } from "../security/index.ts";
 
-const flag = optional(v.boolean());
+const FLAG = "must be true or false";
+/** Lemonade's command sent a flag's value as text. */
+const flag = optional(
+  v.union(
+    [
+      v.boolean(),
+      v.pipe(
+        v.string(),
+        v.regex(/^(?:true|false)$/i),
+        v.transform((text) => /^true$/i.test(text)),
+      ),
+    ],
+    FLAG,
+  ),
+);
 
 /** Lemonade's page sends a whole registry entry along: what is not named here is let pass. */
 const PullFields = v.looseObject({
@@ -108,10 +122,11 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       paths: below("downloads/control"),
       scope: "manage",
       tag: "Models",
-      summary: "Pause, resume or cancel a download; cancelling drops what has arrived of unfinished files",
+      summary:
+        "Pause, resume or cancel a download; cancelling drops what has arrived of unfinished files, leaving pauses it unless others want it",
       body: v.looseObject({
         id: ModelName,
-        action: v.picklist(["pause", "resume", "cancel", "remove"], "must be pause, resume, cancel or remove"),
+        action: v.picklist(["pause", "resume", "cancel", "remove", "leave"], "must be pause, resume, cancel, remove or leave"),
       }),
       answers: { 200: { description: "The download as it now is", schema: Success } },
       async handle({ body: { id, action }, identity }) {
@@ -129,8 +144,9 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       body: v.looseObject({ ...named, unload: flag }),
       answers: { 200: { description: "It is deleted", schema: Success } },
       async handle({ body, signal }) {
-        const freedBytes = await router.deleteModel(requiredName(body), { signal, unload: body.unload ?? false });
-        return json({ status: "success", message: `Deleted model: ${requiredName(body)}`, freed_bytes: freedBytes });
+        const { freedBytes, note } = await router.deleteModel(requiredName(body), { signal, unload: body.unload ?? false });
+        const message = `Deleted model: ${requiredName(body)}${note === undefined ? "" : ` (${note})`}`;
+        return json({ status: "success", message, freed_bytes: freedBytes });
       },
     }),
   ];
@@ -150,18 +166,19 @@ async function pull(router: Router, call: Call<v.InferOutput<typeof PullFields>,
     embeddings: body.embeddings ?? body.embedding ?? undefined,
     reranking: body.reranking ?? undefined,
   };
-  const { entry, download } = await library.pull(request, { signal, keepsVersion: body.do_not_upgrade ?? false });
+  const isDetached = body.subscribe === false;
+  const { entry, download } = await library.pull(request, {
+    signal,
+    isDetached,
+    keepsVersion: body.do_not_upgrade ?? false,
+    whenLeft: body.stop_on_disconnect ? "pauses" : "goes on",
+  });
   const done = { status: "success", message: `Installed model: ${entry.id}`, model_name: entry.id };
   if (download === undefined && !body.stream) return json(done);
-  if (body.subscribe === false)
-    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download, identity) });
-  const stopsWithClient = body.stop_on_disconnect ?? false;
-  const stop = () => void library.control(download?.id ?? "", "pause").catch(() => {}); // It may be over already.
-  if (stopsWithClient) signal.addEventListener("abort", stop, { once: true });
+  if (isDetached) return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download, identity) });
   if (body.stream)
     return taskResponse(call, (left) => ({ progress: watch(router, { download, identity }, left), result: async () => done }));
   if (download !== undefined) await library.wait(download.id, signal);
-  signal.removeEventListener("abort", stop);
   return json(done);
 }
 

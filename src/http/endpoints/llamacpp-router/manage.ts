@@ -80,7 +80,7 @@ export function manageEndpoints(router: Router): Endpoint[] {
         if ((await find(name))?.isDownloaded === true || (await downloadOf(name)) !== undefined) {
           throw new LlamaCppError("MODEL_ALREADY_REGISTERED", `model '${name}' already exists`, { status: 400 });
         }
-        await router.library.pull({ model: name }, { signal });
+        await router.library.pull({ model: name }, { signal, isDetached: true });
         return done();
       },
     }),
