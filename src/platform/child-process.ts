@@ -63,7 +63,7 @@ export class SupervisedChild implements AsyncDisposable {
     this.exited = this.#watch(drained, options.records);
   }
 
-  /** Starts a program; rejects when it cannot be executed. */
+  /** Starts a program; rejects, and leaves none behind, when it cannot be executed or remembered. */
   static async spawn(options: ChildOptions): Promise<SupervisedChild> {
     const child = spawn(options.command, [...options.args], {
       cwd: options.cwd,
@@ -79,7 +79,14 @@ export class SupervisedChild implements AsyncDisposable {
     });
     if (child.pid === undefined) throw new Error(`${options.command} started without a process id`);
     const supervised = new SupervisedChild(child, child.pid, options);
-    await options.records?.add(child.pid, options.command);
+    try {
+      await options.records?.add(child.pid, options.command);
+    } catch (error) {
+      // Nobody gets hold of it, and the next start would not find it.
+      supervised.kill();
+      await supervised.exited;
+      throw error;
+    }
     return supervised;
   }
 
@@ -146,7 +153,8 @@ export class SupervisedChild implements AsyncDisposable {
     clearTimeout(timer);
     for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.destroy();
     this.#exit = exit;
-    await records?.remove(this.pid);
+    // A record that stays names a process that is gone: the next start sees that and removes it.
+    await records?.remove(this.pid).catch(() => {});
     return exit;
   }
 
