@@ -34,6 +34,7 @@ export const ERRORS = {
   GENERATION_HALTED: { status: 410, retryable: false },
   ENGINE_KEEPS_CRASHING: { status: 503, retryable: true },
   UPSTREAM_UNREACHABLE: { status: 502, retryable: true },
+  OUT_OF_DESCRIPTORS: { status: 503, retryable: true },
   SHUTTING_DOWN: { status: 503, retryable: true },
   NOT_A_GGUF: { status: 422, retryable: false },
   VARIANT_NOT_FOUND: { status: 404, retryable: false },

@@ -1,5 +1,5 @@
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
-import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
+import { describeExit, pickFreePort, saysNoDescriptors, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
@@ -97,14 +97,14 @@ export class EngineProcess implements WrappedServer {
     }
   }
 
-  async isHealthy(signal: AbortSignal): Promise<boolean> {
+  async isHealthy(signal: AbortSignal): Promise<boolean | undefined> {
     try {
       // A connection of its own: a kept one may just have been closed by the engine.
       const response = await fetch(this.#healthUrl, { signal, keepalive: false });
       await response.body?.cancel();
       return response.ok;
-    } catch {
-      return false;
+    } catch (error) {
+      return saysNoDescriptors(error) ? undefined : false;
     }
   }
 
@@ -149,6 +149,8 @@ export class EngineProcess implements WrappedServer {
         return;
       } catch (error) {
         options.signal.throwIfAborted();
+        // A program that cannot even be executed cannot be for the CPU either.
+        if (!(error instanceof RouterError && error.cause instanceof InstanceExitedError)) throw error;
         failure = error;
         if (isPortTaken(this.logTail()) && attempt < PORT_ATTEMPTS) continue;
         planIndex++;

@@ -2,7 +2,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { Hono } from "hono/tiny";
 import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
-import type { Log } from "../platform/index.ts";
+import { outOfDescriptors, type Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings, SystemReporter } from "../router/index.ts";
 import { Conversations } from "./conversations.ts";
 import type { Endpoint, ErrorRenderer } from "./endpoint.ts";
@@ -179,8 +179,9 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, response);
 }
 
-function errorResponse(error: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
+function errorResponse(thrown: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
   const { request, identity, log, requestId } = call;
+  const error = outOfDescriptors(thrown) ?? thrown;
   if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
   const what = `${request.method} ${new URL(request.url).pathname} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);

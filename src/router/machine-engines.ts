@@ -23,7 +23,7 @@ import {
   uninstallLlamaCpp,
 } from "../backends/installers/index.ts";
 import { RouterError } from "../errors.ts";
-import type { Log } from "../platform/index.ts";
+import { importLater, type Log } from "../platform/index.ts";
 import type { SystemFacts, SystemInfo } from "../platform/system-info/index.ts";
 import { formatEngineName, type EngineName, type EngineQuery } from "./engine-name.ts";
 import { describeEngines, type EngineStatus } from "./engine-status.ts";
@@ -104,9 +104,10 @@ export class MachineEngines implements Engines {
 
   async #systemInfo(): Promise<SystemInfo> {
     const { env, settings } = this.#options;
-    this.#info ??= import("../platform/system-info/index.ts").then(
+    this.#info ??= importLater(() => import("../platform/system-info/index.ts")).then(
       ({ SystemInfo: Info }) => new Info({ env, cacheFile: settings.isCi ? undefined : join(settings.cacheDir, "hardware_facts.json") }),
     );
+    this.#info.catch(() => (this.#info = undefined));
     return await this.#info;
   }
 

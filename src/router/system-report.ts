@@ -3,6 +3,7 @@ import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { embeddedEngineFolder, findEmbeddedEngine } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
+import { importLater } from "../platform/index.ts";
 import type { SystemFacts, SystemInfo } from "../platform/system-info/index.ts";
 
 /** A build of llama.cpp that is here, or that could be. */
@@ -55,6 +56,7 @@ export class SystemReporter implements AsyncDisposable {
 
   async report({ complete = false, signal }: ReportOptions = {}): Promise<SystemReport> {
     this.#info ??= this.#load();
+    this.#info.catch(() => (this.#info = undefined));
     const info = await this.#info;
     const facts = complete ? info.complete({ signal }) : info.current();
     const engines = this.#listEngines(facts);
@@ -73,7 +75,7 @@ export class SystemReporter implements AsyncDisposable {
   }
 
   async #load(): Promise<SystemInfo> {
-    const { SystemInfo } = await import("../platform/system-info/index.ts");
+    const { SystemInfo } = await importLater(() => import("../platform/system-info/index.ts"));
     const { cacheDir, isCi } = this.#settings;
     // Tests on borrowed machines shall not see what another machine left.
     return new SystemInfo({ env: this.#env, cacheFile: isCi ? undefined : join(cacheDir, "hardware_facts.json") });
@@ -81,7 +83,7 @@ export class SystemReporter implements AsyncDisposable {
 
   async #listEngines(asked: Promise<SystemFacts>): Promise<EngineReports> {
     const { binDir } = this.#settings;
-    const { listInstalledLlamaCpp, readReleaseTable, reportVariants } = await import("../backends/installers/index.ts");
+    const { listInstalledLlamaCpp, readReleaseTable, reportVariants } = await importLater(() => import("../backends/installers/index.ts"));
     const [facts, installed, embedded, hasFlm] = await Promise.all([
       asked,
       listInstalledLlamaCpp(binDir),

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { importLater } from "../../platform/index.ts";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
 import { describeProgress } from "../install/describe-progress.ts";
@@ -103,7 +104,7 @@ type Flags = readonly (readonly string[])[];
 /** Options of a preset are written for llama-server: the worker has some of them. */
 async function splitFlags({ presetFlags = [] }: LaunchRequest): Promise<{ known: Flags; unknown: Flags }> {
   if (presetFlags.length === 0) return { known: [], unknown: [] };
-  const { WORKER_FLAGS } = await import("./worker/arguments.ts");
+  const { WORKER_FLAGS } = await importLater(() => import("./worker/arguments.ts"));
   const isKnown = ([flag = ""]: readonly string[]) => WORKER_FLAGS.has(flag);
   return { known: presetFlags.filter(isKnown), unknown: presetFlags.filter((group) => !isKnown(group)) };
 }

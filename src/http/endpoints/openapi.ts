@@ -8,7 +8,11 @@ const Document = v.looseObject({ openapi: v.string(), info: v.looseObject({}), p
 export function openApiEndpoints(endpoints: () => readonly Endpoint[], { version }: { readonly version: string }): Endpoint[] {
   let made: ReturnType<typeof describe> | undefined;
   const describe = async () => (await import("../openapi/describe-api.ts")).describeApi(endpoints(), { version });
-  const document = async () => await (made ??= describe());
+  const document = async () => {
+    made ??= describe();
+    made.catch(() => (made = undefined));
+    return await made;
+  };
   return [
     endpoint({
       method: "GET",
