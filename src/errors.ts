@@ -83,15 +83,23 @@ export class InstanceExitedError extends RouterError {
   readonly logTail: readonly string[];
   /** Undefined when a signal ended it, or when it is not known. */
   readonly exitCode: number | undefined;
+  /** The signal that ended it, unless it was ours. */
+  readonly signal: string | undefined;
 
   constructor(
     model: string,
-    exit: { readonly how: string; readonly logTail: readonly string[]; readonly code?: number | null | undefined },
+    exit: {
+      readonly how: string;
+      readonly logTail: readonly string[];
+      readonly code?: number | null | undefined;
+      readonly signal?: string | null | undefined;
+    },
     options?: RouterErrorOptions,
   ) {
     super("INSTANCE_EXITED", `The engine of ${model} ended unexpectedly (${exit.how})`, options);
     this.logTail = exit.logTail;
     this.exitCode = exit.code ?? undefined;
+    this.signal = exit.signal ?? undefined;
   }
 }
 

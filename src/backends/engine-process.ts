@@ -130,6 +130,7 @@ export class EngineProcess implements WrappedServer {
   async #startWithFallbacks(options: StartOptions): Promise<void> {
     const { request, context } = this.#options;
     let failure: unknown;
+    let hasMadeRoom = false;
     for (let planIndex = 0, attempt = 1; ; attempt++) {
       this.#port = await pickFreePort();
       const plans = this.#options.plansFor(this.#port);
@@ -153,6 +154,12 @@ export class EngineProcess implements WrappedServer {
         if (!(error instanceof RouterError && error.cause instanceof InstanceExitedError)) throw error;
         failure = error;
         if (isPortTaken(this.logTail()) && attempt < PORT_ATTEMPTS) continue;
+        // Before the next plan: on the CPU it would run slowly beside a model that nobody uses.
+        if (error.code === "OUT_OF_MEMORY" && !hasMadeRoom && (await options.makeRoom?.()) === true) {
+          options.signal.throwIfAborted();
+          hasMadeRoom = true;
+          continue;
+        }
         planIndex++;
         if (plans[planIndex] !== undefined) context.log.warning(request.model, errorMessage(error));
       }
@@ -168,8 +175,10 @@ export class EngineProcess implements WrappedServer {
     this.#child = engine.child;
     const outcome = await untilReady(engine, { healthUrl: this.#healthUrl, signal });
     if (outcome.kind === "ready") return engine.child;
-    const exit = await engine.child.exited;
-    const cause = new InstanceExitedError(request.model, { how: describeExit(exit), code: exit.code, logTail: engine.child.logTail() });
+    const { child } = engine;
+    const exit = await child.exited;
+    const how = describeExit(exit);
+    const cause = new InstanceExitedError(request.model, { how, code: exit.code, signal: child.foreignSignal, logTail: child.logTail() });
     throw explainStartFailure({ model: request.model, backend: this.backend, cause });
   }
 

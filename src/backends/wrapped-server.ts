@@ -32,6 +32,8 @@ export interface StartOptions {
   /** Aborting ends the child process and rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Called when there is too little memory: ends what may go. The same start is tried once more when something has gone. */
+  readonly makeRoom?: (() => Promise<boolean>) | undefined;
   /** Called for as long as the engine lives, where it reports at all. */
   readonly onReport?: ((report: EngineReport) => void) | undefined;
 }

@@ -52,6 +52,7 @@ export class SupervisedChild implements AsyncDisposable {
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #tail: string[] = [];
   #exit: ExitInfo | undefined;
+  #wasKilled = false;
   #stopping: Promise<ExitInfo> | undefined;
 
   private constructor(child: ChildProcessWithoutNullStreams, pid: number, options: ChildOptions) {
@@ -95,6 +96,11 @@ export class SupervisedChild implements AsyncDisposable {
     return this.#exit;
   }
 
+  /** The signal that ended it, unless we sent it. */
+  get foreignSignal(): NodeJS.Signals | undefined {
+    return this.#wasKilled ? undefined : (this.#exit?.signal ?? undefined);
+  }
+
   /** The last lines of output, oldest first. */
   logTail(): readonly string[] {
     return [...this.#tail];
@@ -112,7 +118,7 @@ export class SupervisedChild implements AsyncDisposable {
 
   /** Kills the whole group at once, also while `stop` still waits; `exited` tells when it is gone. */
   kill(): void {
-    if (this.#exit === undefined) killGroup(this.pid, "SIGKILL");
+    if (this.#exit === undefined) this.#send("SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,9 +134,14 @@ export class SupervisedChild implements AsyncDisposable {
       this.#process.stdin.end();
       if (await this.#goneWithin(Math.min(stepMs, EXIT_LINE_MS))) return await this.exited;
     }
-    if (this.#exit === undefined) killGroup(this.pid, "SIGTERM");
-    if (!(await this.#goneWithin(stepMs))) killGroup(this.pid, "SIGKILL");
+    if (this.#exit === undefined) this.#send("SIGTERM");
+    if (!(await this.#goneWithin(stepMs))) this.#send("SIGKILL");
     return await this.exited;
+  }
+
+  #send(signal: NodeJS.Signals): void {
+    this.#wasKilled = true;
+    killGroup(this.pid, signal);
   }
 
   async #goneWithin(ms: number): Promise<boolean> {

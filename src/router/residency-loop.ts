@@ -16,6 +16,8 @@ export interface EngineStart {
   readonly onProgress: (progress: LoadProgress) => void;
   readonly onReport: (report: EngineReport) => void;
   readonly onServer: (server: WrappedServer) => void;
+  /** Ends every idle engine; false when there is none. */
+  readonly makeRoom: () => Promise<boolean>;
 }
 
 export interface ResidencyOptions {
@@ -291,14 +293,13 @@ export class ResidencyLoop implements AsyncDisposable {
       instance.loadAbort.signal.throwIfAborted();
       log.info("router", `loading ${instance.model}`);
       this.#runs.began(instance);
-      const start = async () =>
-        await this.#options.startEngine(entry, options, {
-          signal: instance.loadAbort.signal,
-          onProgress: (progress) => this.#runs.progressed(instance, progress),
-          onReport: (report) => this.#runs.reported(instance, report),
-          onServer: (server) => (instance.prepared = server),
-        });
-      const server = await this.#startWithRoom(start, instance);
+      const server = await this.#options.startEngine(entry, options, {
+        signal: instance.loadAbort.signal,
+        onProgress: (progress) => this.#runs.progressed(instance, progress),
+        onReport: (report) => this.#runs.reported(instance, report),
+        onServer: (server) => (instance.prepared = server),
+        makeRoom: async () => await this.#evictIdle(instance),
+      });
       if (instance.loadAbort.signal.aborted) await server.stop(); // It was ready in the moment when nobody wanted it any more.
       instance.loadAbort.signal.throwIfAborted();
       instance.server = server;
@@ -319,16 +320,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#pump();
   }
 
-  /** Starts an engine; when it finds too little memory, ends every idle one, of whatever kind, and tries once more. */
-  async #startWithRoom(start: () => Promise<WrappedServer>, instance: Instance): Promise<WrappedServer> {
-    try {
-      return await start();
-    } catch (error) {
-      if (!(error instanceof RouterError) || error.code !== "OUT_OF_MEMORY" || !(await this.#evictIdle(instance))) throw error;
-    }
-    return await start();
-  }
-
+  /** Ends every idle engine, of whatever kind, for one that found too little memory. */
   async #evictIdle(instance: Instance): Promise<boolean> {
     const idle = this.instances.filter((other) => other !== instance && other.state === "ready" && other.inFlight === 0);
     if (idle.length === 0) return false;
@@ -336,7 +328,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#options.log.warning("router", `${instance.model} found too little memory: evicting ${names} and trying once more`);
     for (const other of idle) this.#stop(other, 0);
     await Promise.all(idle.map(({ gone }) => gone.promise));
-    return !instance.loadAbort.signal.aborted;
+    return true;
   }
 
   /** Notices the end of an engine at once, and one that hangs by its health. */

@@ -137,12 +137,12 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     healthProbeMs: settings.healthProbeMs,
     onEvent: events.emit,
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
-    async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
-      await timing.beforeLoad(signal);
-      const server = await launcher.prepare(entry, options, { signal, onProgress });
+    async startEngine(entry, options, { onServer, ...start }) {
+      await timing.beforeLoad(start.signal);
+      const server = await launcher.prepare(entry, options, start);
       onServer(server);
       try {
-        await server.start({ signal, onProgress, onReport });
+        await server.start(start);
         return server;
       } catch (error) {
         throw await withMemoryNumbers(error, catalog, { entry, contextTokens: launcher.contextTokensOf(entry, options) });

@@ -54,13 +54,62 @@ describe("an engine that finds too little memory", () => {
     says: ["ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 99999999999"],
   };
 
-  test("is tried once more after idle models of other kinds have gone", async () => {
+  const layersOf = (starts: readonly { readonly args: readonly string[] }[]) => starts.map(({ args }) => args[args.indexOf("-ngl") + 1]);
+
+  test.each([
+    ["main memory", OUT_OF_MEMORY.says[0]],
+    ["that of the GPU", "ggml_vulkan: Device memory allocation of size 9 failed: ErrorOutOfDeviceMemory"],
+  ])("(%s) is tried once more on the GPU after idle models of whatever kind have gone", async (_which, line) => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, [{}, { exitsWith: 1, says: [line] }, {}]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    await server.post("/v1/load", { model_name: "tiny-embedding" });
+    expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
+    expect(await server.models()).toEqual([expect.objectContaining({ model_name: "tiny", notes: [] })]);
+    expect(layersOf(await engine.journal("start"))).toEqual(["99", "99", "99"]);
+  });
+
+  test("runs on the CPU when it is too little all the same", async () => {
     await using workspace = await createWorkspace();
     const engine = await makeMisbehavingEngine(workspace, [{}, OUT_OF_MEMORY, OUT_OF_MEMORY, {}]);
     await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
     await server.post("/v1/load", { model_name: "tiny-embedding" });
     expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
-    expect((await server.models()).map(({ model_name: name }) => name)).toEqual(["tiny"]);
+    expect(await server.models()).toEqual([
+      expect.objectContaining({ model_name: "tiny", notes: [expect.stringContaining("runs on the CPU")] }),
+    ]);
+    expect(layersOf(await engine.journal("start"))).toEqual(["99", "99", "99", "0"]);
+  });
+
+  test("leaves a busy model alone", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, (gatePath) => [
+      { answers: [{ kind: "stream", gate: gatePath("answer") }] },
+      OUT_OF_MEMORY,
+    ]);
+    await using server = await startLemonade({ workspace, flags: [...engine.flags, "--max-loaded-models", "2"], env: engine.env });
+    const stream = await server.post("/v1/chat/completions", { ...chat("tiny"), stream: true });
+    expect((await server.post("/v1/load", { model_name: "tiny-embedding" })).status).toBe(422);
+    await engine.openGate("answer");
+    expect(await stream.text()).toEndWith("data: [DONE]\n\n");
+    expect((await server.model("tiny")).state).toBe("ready");
+  });
+
+  test("so little that the system kills it is treated alike", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, (gatePath) => [{}, { gate: gatePath("never") }]);
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    await server.post("/v1/load", { model_name: "tiny-embedding" });
+    const load = server.post("/v1/load", { model_name: "tiny" });
+    // The first start, the one after the other model has gone, and the one on the CPU.
+    for (let start = 2; start <= 4; start++) process.kill((await engine.noted("start", start)).pid, "SIGKILL");
+    const response = await load;
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({
+      error: { code: "out_of_memory" },
+      detail: expect.stringMatching(/SIGKILL[^]*needs about [\d.]+ GB/),
+    });
+    expect(server.log()).toContain("evicting tiny-embedding");
   });
 
   test("is an error with the numbers when nothing can go", async () => {

@@ -265,7 +265,7 @@ async function endEngine(
 function startFailure(outcome: Exclude<LaunchOutcome, { kind: "ready" }>, child: SupervisedChild, limitSeconds: number): LlamaProcessError {
   const outputTail = child.logTail();
   if (outcome.kind === "exited") {
-    const known = findStartFailure(outputTail);
+    const known = findStartFailure(outputTail, child.foreignSignal);
     const details = { reason: known?.reason, exit: outcome.exit, outputTail };
     return new StartupError(known?.sentence ?? "the process ended before it was ready", details);
   }
