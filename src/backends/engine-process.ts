@@ -46,6 +46,7 @@ export class EngineProcess implements WrappedServer {
   #state: WrappedServerState = "idle";
   #port = 0;
   #plan: LaunchPlan | undefined;
+  #isKilled = false;
 
   constructor(options: EngineProcessOptions) {
     this.backend = options.backend;
@@ -120,6 +121,7 @@ export class EngineProcess implements WrappedServer {
   }
 
   kill(): void {
+    this.#isKilled = true;
     this.#child?.kill();
   }
 
@@ -173,6 +175,7 @@ export class EngineProcess implements WrappedServer {
     context.log.debug(request.model, `starting ${plan.command} ${plan.args.join(" ")}`);
     const engine = await this.#launch(plan, options);
     this.#child = engine.child;
+    if (this.#isKilled) engine.child.kill(); // Meant for it, and came while it was being spawned.
     const outcome = await untilReady(engine, { healthUrl: this.#healthUrl, signal });
     if (outcome.kind === "ready") return engine.child;
     const { child } = engine;

@@ -189,7 +189,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Ends every engine without asking: what waits for its end, such as `close`, is over soon. */
   kill(): void {
-    for (const { server } of this.#instances.values()) server?.kill();
+    for (const { server, prepared } of this.#instances.values()) (server ?? prepared)?.kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -205,7 +205,8 @@ export class ResidencyLoop implements AsyncDisposable {
       const waitedMs = nowMs - waiter.sinceMs;
       const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs };
       const decision = decide(wish, this.instances, this.#options);
-      if (decision.kind === "load" && this.#isHeldBack(waiter, nowMs)) continue;
+      // A model that must pause takes no place, so none is drained for it either.
+      if ((decision.kind === "load" || decision.kind === "queue") && this.#isHeldBack(waiter, nowMs)) continue;
       if (decision.kind === "queue") contended.add(wish.kind);
       this.#carryOut(waiter, decision);
       if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs) this.#reject(waiter, queueTimeout(waiter, waitedMs));

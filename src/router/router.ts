@@ -107,7 +107,8 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   for (const command of await records.reapLeftovers()) log.warning("router", `ended an engine left over by a killed server: ${command}`);
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const flm = new FlmProgram({ env: context.env, records });
-  const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
+  const running = (): readonly RunningEngine[] =>
+    loop.instances.flatMap(({ model, server, prepared = server }) => (prepared ? [{ model, server: prepared }] : []));
   const engines = createEngines({ settings, log, env, flm, running });
   const chooseBackend = createBackendChooser({ settings, context, engines, flm });
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());

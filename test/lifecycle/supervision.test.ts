@@ -49,15 +49,13 @@ describeWithEachEngine("an engine that hangs", (engine) => {
 });
 
 describe("an engine that finds too little memory", () => {
-  const OUT_OF_MEMORY = {
-    exitsWith: 1,
-    says: ["ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 99999999999"],
-  };
+  const REFUSAL = "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 99999999999";
+  const OUT_OF_MEMORY = { exitsWith: 1, says: [REFUSAL] };
 
   const layersOf = (starts: readonly { readonly args: readonly string[] }[]) => starts.map(({ args }) => args[args.indexOf("-ngl") + 1]);
 
   test.each([
-    ["main memory", OUT_OF_MEMORY.says[0]],
+    ["main memory", REFUSAL],
     ["that of the GPU", "ggml_vulkan: Device memory allocation of size 9 failed: ErrorOutOfDeviceMemory"],
   ])("(%s) is tried once more on the GPU after idle models of whatever kind have gone", async (_which, line) => {
     await using workspace = await createWorkspace();
