@@ -3,11 +3,11 @@ import { kindOfLabels, type ModelEntry, type ModelEvent, type ModelKind } from "
 import { describeExit, type Log } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
-import { CrashLedger, type Crashed } from "./crash-ledger.ts";
+import { CrashLedger } from "./crash-ledger.ts";
 import { Instance, type LoadOptions } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
-import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
+import { failureOf, hasExited, RunHistory, unexpectedExit, type FailedRun, type RunFailure } from "./run-history.ts";
 import { watchHealth } from "./watch-health.ts";
 
 /** What a start gets from the loop; `onServer` is called before the engine starts. */
@@ -144,7 +144,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Notes that a model cannot be loaded, which was found out before a place was looked for. */
   refuse(entry: ModelEntry, error: unknown): void {
-    if (error instanceof RouterError) this.#runs.refused(entry.id, failureOf(error));
+    if (error instanceof RouterError) this.#runs.refused(entry, failureOf(error));
   }
 
   /** Forgets how the last runs ended. */
@@ -153,9 +153,9 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#runs.forgive();
   }
 
-  /** Models whose engine crashed in a row and is not started now. */
-  failures(): readonly Crashed[] {
-    return this.#crashes.heldBack(Date.now()).filter(({ entry }) => !this.#instances.has(entry.id));
+  /** Models that are not resident because their last run ended by itself or never began. */
+  failures(): readonly FailedRun[] {
+    return this.#runs.failed().filter(({ entry }) => !this.#instances.has(entry.id));
   }
 
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
@@ -313,6 +313,8 @@ export class ResidencyLoop implements AsyncDisposable {
       const isFailure = !instance.loadAbort.signal.aborted;
       if (isFailure) {
         log.error("router", errorMessage(error));
+        // An engine that ended while it was loading will do so again, unless what it needs is held by others.
+        if (hasExited(error)) this.#crashes.note(entry, { atMs: Date.now(), ranMs: 0, cause: errorMessage(error) });
         this.#rejectAll(instance.model, error);
       }
       this.#remove(instance, isFailure ? failureOf(error) : undefined);

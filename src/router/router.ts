@@ -92,7 +92,7 @@ export interface Router extends AsyncDisposable {
    * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
    */
   deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<number>;
-  /** Resident models, most recently used first. */
+  /** Resident models, most recently used first, and then those whose last run failed. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
   readonly waitingCount: number;
@@ -341,8 +341,8 @@ class LocalRouter implements Router {
   }
 
   status(): ModelStatus[] {
-    const failed = this.#loop.failures().map(({ entry, history }) => failedStatus(entry, history));
-    return [...this.#loop.instances.map(statusOf), ...failed].toSorted((a, b) => b.lastUsedMs - a.lastUsedMs);
+    const failed = this.#loop.failures().map(failedStatus);
+    return [this.#loop.instances.map(statusOf), failed].flatMap((models) => models.toSorted((a, b) => b.lastUsedMs - a.lastUsedMs));
   }
 
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */

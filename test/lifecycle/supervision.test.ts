@@ -23,6 +23,52 @@ describe("an engine that crashes again and again", () => {
   }, 60_000);
 });
 
+describe("an engine that ends while it loads", () => {
+  test("is started less and less often too, then refused with its cause, until somebody loads it by hand", async () => {
+    await using workspace = await createWorkspace();
+    const broken = { exitsWith: 1, says: ["error: something is wrong with this machine"] };
+    const engine = await makeMisbehavingEngine(workspace, [...Array.from({ length: 6 }, () => broken), {}]);
+    const env = { ...engine.env, LEMONADE_LLAMACPP_NO_FALLBACK: "1" };
+    await using server = await startLemonade({ workspace, flags: engine.flags, env });
+    const answers = Array.from({ length: 6 }, async () => (await server.post("/v1/chat/completions", chat("tiny"))).status);
+    expect((await Promise.all(answers)).filter((status) => status !== 422)).toEqual([]);
+    expect(await engine.journal("start")).toHaveLength(1);
+    for (let load = 2; load <= 6; load++) await server.post("/v1/chat/completions", chat("tiny"));
+    const refused = await server.post("/v1/chat/completions", chat("tiny"));
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({
+      error: { code: "engine_keeps_crashing" },
+      detail: expect.stringContaining("something is wrong with this machine"),
+    });
+    expect(await engine.journal("start")).toHaveLength(6);
+    expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
+  }, 60_000);
+});
+
+describe("why a model is not loaded any more", () => {
+  test("is told until it is loaded again: by its load that failed, by its engine that ended", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, [{ exitsWith: 3, says: ["a secret line"] }, {}]);
+    const env = { ...engine.env, LEMONADE_LLAMACPP_NO_FALLBACK: "1" };
+    await using server = await startLemonade({ workspace, flags: engine.flags, env });
+    expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(422);
+    const [failed] = await server.models();
+    expect(failed).toMatchObject({ model_name: "tiny", state: "failed", pid: null, notes: [expect.stringContaining("exit code 3")] });
+    expect(failed?.notes.join("")).not.toContain("a secret line");
+    // A request that names no model means none that is not loaded.
+    expect((await server.post("/v1/chat/completions", { messages: [] })).status).toBe(400);
+
+    expect((await server.post("/v1/load", { model_name: "tiny" })).status).toBe(200);
+    const { state, notes, pid } = await server.model("tiny");
+    expect({ state, notes }).toEqual({ state: "ready", notes: [] });
+    process.kill(pid, "SIGKILL");
+    await until("its end is told", async () => (await server.model("tiny")).state === "failed");
+    expect((await server.model("tiny")).notes).toEqual(["signal SIGKILL"]);
+    expect((await server.post("/v1/chat/completions", chat("tiny"))).status).toBe(200);
+    expect((await server.model("tiny")).state).toBe("ready");
+  });
+});
+
 describeWithEachEngine("an engine that hangs", (engine) => {
   test("is noticed by its health, killed and replaced by the next request", async () => {
     await using server = await startLemonade({ engine, env: { LEMONADE_HEALTH_PROBE_MS: "200" } });

@@ -3,6 +3,7 @@ import { RouterError } from "../../errors.ts";
 import { splitArguments, type Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { redactForStrangers, type Identity } from "../security/index.ts";
 import { renderTotals } from "./stats.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
 
@@ -45,7 +46,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       summary: "Which models are loaded",
       answers: { 200: { description: "The loaded models, most recently used first", schema: Health } },
       // Whoever may not ask models learns that the server lives, not what runs on this machine.
-      handle: ({ identity }) => json(renderHealth(router, { version, isStranger: !identity.scopes.includes("infer") })),
+      handle: ({ identity }) => json(renderHealth(router, { version, identity })),
     }),
     endpoint({
       method: "POST",
@@ -84,8 +85,12 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
 }
 
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
-function renderHealth(router: Router, { version, isStranger }: { version: string; isStranger: boolean }): v.InferOutput<typeof Health> {
-  const status = isStranger ? [] : router.status();
+function renderHealth(
+  router: Router,
+  { version, identity: { scopes } }: { version: string; identity: Identity },
+): v.InferOutput<typeof Health> {
+  const status = scopes.includes("infer") ? router.status() : [];
+  const redact = scopes.includes("admin") ? (text: string) => text : redactForStrangers;
   const loaded = status.filter(({ state }) => state === "ready" || state === "busy" || state === "draining");
   return {
     status: "ok",
@@ -108,7 +113,7 @@ function renderHealth(router: Router, { version, isStranger }: { version: string
       memory_bytes: model.memoryBytes ?? null,
       stats: totalsOf(router, model.model),
       last_use: model.lastUsedMs,
-      notes: model.notes,
+      notes: model.notes.map(redact),
     })),
   };
 }
