@@ -81,7 +81,8 @@ const CAUSES: readonly Cause[] = [
   },
   {
     reason: "bad_chat_template",
-    pattern: /chat.template/i,
+    // Every start speaks of the template: only a complaint about it is a cause.
+    pattern: /chat.templates?\b.*(error|fail|invalid|not (yet )?(valid|supported)|pars)|(error|fail|invalid|unable|cannot).*chat.template/i,
     sentence: "the model's chat template is not valid for this build",
     hint: 'Name another one with --llamacpp-args "--chat-template …".',
   },
