@@ -145,8 +145,10 @@ export class EngineProcess implements WrappedServer {
           context.log.warning(request.model, plan.note);
         }
         this.#state = "ready";
-        void child.exited.then((exit) => {
+        void child.ended.then(async (exit) => {
           if (this.#state === "ready") this.#state = "failed";
+          // Requests that an engine has dropped wait for the news, not for its last words: what it has forked may hold those back.
+          else await child.exited;
           this.#exited.resolve(exit);
         });
         return;

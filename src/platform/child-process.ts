@@ -47,6 +47,8 @@ const CLOSE_PIPES_MS = 500;
  */
 export class SupervisedChild implements AsyncDisposable {
   readonly pid: number;
+  /** Settles once the process is gone; the end of its output may still be on its way. Never rejects. */
+  readonly ended: Promise<ExitInfo>;
   /** Settles once the process is gone and its output has been read. Never rejects. */
   readonly exited: Promise<ExitInfo>;
   readonly #process: ChildProcessWithoutNullStreams;
@@ -61,7 +63,14 @@ export class SupervisedChild implements AsyncDisposable {
     // Writing to a child that has just died is not an error of ours: its exit tells.
     child.stdin.on("error", () => {});
     const drained = (["stdout", "stderr"] as const).map((stream) => this.#drain(stream, options.onLine));
-    this.exited = this.#watch(drained, options.records);
+    this.ended = new Promise<ExitInfo>((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.#exit = { code, signal };
+        killGroup(pid, "SIGKILL"); // What the child forked does not outlive it.
+        resolve(this.#exit);
+      });
+    });
+    this.exited = this.#cleanUp(drained, options.records);
   }
 
   /** Starts a program; rejects, and leaves none behind, when it cannot be executed or remembered. */
@@ -148,22 +157,18 @@ export class SupervisedChild implements AsyncDisposable {
     if (this.#exit !== undefined) return true;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
-    await Promise.race([this.exited, promise]);
+    await Promise.race([this.ended, promise]);
     clearTimeout(timer);
     return this.#exit !== undefined;
   }
 
-  async #watch(drained: readonly Promise<void>[], records: ProcessRecords | undefined): Promise<ExitInfo> {
-    const exit = await new Promise<ExitInfo>((resolve) => {
-      this.#process.once("exit", (code, signal) => resolve({ code, signal }));
-    });
-    killGroup(this.pid, "SIGKILL"); // What the child forked does not outlive it.
+  async #cleanUp(drained: readonly Promise<void>[], records: ProcessRecords | undefined): Promise<ExitInfo> {
+    const exit = await this.ended;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, CLOSE_PIPES_MS);
     await Promise.race([Promise.all(drained), promise]);
     clearTimeout(timer);
     for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.destroy();
-    this.#exit = exit;
     // A record that stays names a process that is gone: the next start sees that and removes it.
     await records?.remove(this.pid).catch(() => {});
     return exit;

@@ -238,7 +238,7 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
   async #explainFailure(): Promise<string | undefined> {
     const { promise, resolve: giveUp } = Promise.withResolvers<undefined>();
     const timer = setTimeout(giveUp, EXIT_NOTICE_MS, undefined);
-    const exit = this.#engine?.child.exit ?? (await Promise.race([this.exited, promise]));
+    const exit = this.#engine?.child.exit ?? (await Promise.race([this.#engine?.child.ended, promise]));
     clearTimeout(timer);
     return exit === undefined ? undefined : `the engine ended with ${describeExit(exit)}`;
   }
