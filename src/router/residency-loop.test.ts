@@ -270,3 +270,20 @@ test("a model whose engine keeps crashing drains no other one", async () => {
   expect((await errorOf(loop.acquire(entry("bad"), { signal: forEver }))).code).toBe("ENGINE_KEEPS_CRASHING");
   expect(loop.instances.map(({ model, state }) => [model, state])).toEqual([["busy", "ready"]]);
 });
+
+test("a model without requests is unloaded after the set time, not one that is in use", async () => {
+  const unloaded = new Map(["idle", "busy"].map((model) => [model, Promise.withResolvers<void>()]));
+  await using loop = createLoop({
+    maxLoaded: 2,
+    idleUnloadMs: 5,
+    onEvent: (event) => (event.kind === "unloaded" ? unloaded.get(event.model)?.resolve() : undefined),
+  });
+  const lease = await loop.acquire(entry("busy"), { signal: forEver });
+  (await loop.acquire(entry("idle"), { signal: forEver })).release();
+  await unloaded.get("idle")?.promise;
+  expect(loop.instances.map(({ model, state }) => [model, state])).toEqual([["busy", "ready"]]);
+  lease.release();
+  await unloaded.get("busy")?.promise;
+  expect(loop.instances).toEqual([]);
+  expect(loop.failures()).toEqual([]);
+});

@@ -40,6 +40,8 @@ export interface ResidencyOptions {
   readonly patienceMs?: number | undefined;
   /** Pause between two health probes of an engine, in milliseconds; 0 for none. Defaults to 10 seconds. */
   readonly healthProbeMs?: number | undefined;
+  /** How long a model without requests stays loaded, in milliseconds. For ever by default. */
+  readonly idleUnloadMs?: number | undefined;
   /** How long an unloaded model may finish its requests before its engine is ended. Defaults to 10 seconds. */
   readonly drainMs?: number | undefined;
 }
@@ -216,6 +218,7 @@ export class ResidencyLoop implements AsyncDisposable {
       const isContended = contended.has(instance.kind) || (contended.size > 0 && this.#options.maxTotal !== undefined);
       if (instance.state === "draining" && !isContended) {
         instance.state = "ready";
+        this.#unloadLater(instance);
         if (this.#waiting.size > 0) queueMicrotask(() => this.#pump());
       }
     }
@@ -269,6 +272,7 @@ export class ResidencyLoop implements AsyncDisposable {
       if (!waiter.isPassive) instance.lastUsedMs = Date.now();
     };
     instance.inFlight++;
+    clearTimeout(instance.idleTimer);
     use();
     this.#waiting.delete(waiter);
     const release = () => {
@@ -276,6 +280,7 @@ export class ResidencyLoop implements AsyncDisposable {
       use();
       if (instance.inFlight === 0) instance.onIdle?.();
       if (this.#waiting.size > 0) this.#pump();
+      this.#unloadLater(instance);
     };
     waiter.lease.resolve(new Lease(instance, release));
   }
@@ -308,6 +313,8 @@ export class ResidencyLoop implements AsyncDisposable {
       this.#runs.loaded(instance);
       log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
       this.#watch(instance, server);
+      instance.lastUsedMs = Date.now();
+      this.#unloadLater(instance);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.
       const isFailure = !instance.loadAbort.signal.aborted;
@@ -332,6 +339,21 @@ export class ResidencyLoop implements AsyncDisposable {
     for (const other of idle) this.#stop(other, 0);
     await Promise.all(idle.map(({ gone }) => gone.promise));
     return true;
+  }
+
+  /** Unloads a model that has had no request for as long as the setting says. */
+  #unloadLater(instance: Instance): void {
+    const { idleUnloadMs = Infinity, log } = this.#options;
+    clearTimeout(instance.idleTimer);
+    if (idleUnloadMs === Infinity || instance.inFlight > 0 || instance.state !== "ready") return;
+    const unload = (): void => {
+      if (instance.inFlight > 0 || instance.state !== "ready") return;
+      log.info("router", `unloading ${instance.model}: no request for ${idleUnloadMs / 1000} s`);
+      this.#stop(instance, 0);
+    };
+    // From the last use: a mere question about the model does not keep it.
+    instance.idleTimer = setTimeout(unload, Math.max(instance.lastUsedMs + idleUnloadMs - Date.now(), 0));
+    instance.idleTimer.unref(); // It keeps no program alive.
   }
 
   /** Notices the end of an engine at once, and one that hangs by its health. */
@@ -376,6 +398,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #remove(instance: Instance, failure: RunFailure | undefined): void {
     if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
+    clearTimeout(instance.idleTimer);
     this.#runs.ended(instance, failure);
     instance.gone.resolve();
     this.#pump();

@@ -136,6 +136,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     maxLoaded: settings.maxLoadedModels,
     maxTotal: settings.modelsMax || undefined,
     healthProbeMs: settings.healthProbeMs,
+    idleUnloadMs: settings.idleUnloadMs,
     onEvent: events.emit,
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
     async startEngine(entry, options, { onServer, ...start }) {
