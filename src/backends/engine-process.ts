@@ -4,6 +4,7 @@ import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
+import { tieToParent } from "./install/tie-to-parent.ts";
 import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
 
 /** One attempt to start an engine: another one may follow with other arguments when it fails. */
@@ -24,8 +25,11 @@ export interface EngineProcessOptions {
   readonly plansFor: (port: number) => readonly LaunchPlan[];
   /** Path that answers 200 once requests are welcome. Defaults to `/health`. */
   readonly healthPath?: string | undefined;
-  /** Whether it ends when it is told to on its standard input, as llama.cpp's children do. Defaults to true. */
-  readonly takesExitLine?: boolean | undefined;
+  /**
+   * Whether it ends when it is told to on its standard input and when that closes, as llama.cpp's children do. Defaults to true. One that
+   * does not is started by a shell which sees to it.
+   */
+  readonly followsInput?: boolean | undefined;
   /** The name that the engine knows its model by, where that is not the one it was given. */
   readonly upstreamModel?: string | undefined;
 }
@@ -116,7 +120,7 @@ export class EngineProcess implements WrappedServer {
   async stop(): Promise<void> {
     if (this.#child === undefined) return;
     if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
-    await this.#child.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
+    await this.#child.stop({ exitLine: this.#options.followsInput === false ? undefined : EXIT_LINE });
     this.#state = this.#state === "stopping" ? "stopped" : this.#state;
   }
 
@@ -191,8 +195,7 @@ export class EngineProcess implements WrappedServer {
     const { context, request } = this.#options;
     try {
       return await launchEngine({
-        command: plan.command,
-        args: plan.args,
+        ...(this.#options.followsInput === false ? tieToParent(plan.command, plan.args) : { command: plan.command, args: plan.args }),
         cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { killOnExit } from "./kill-on-exit.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { newChildMark } from "./marked-processes.ts";
 import type { ProcessRecords } from "./process-records.ts";
 import { killGroup } from "./signal-group.ts";
 
@@ -66,7 +67,8 @@ export class SupervisedChild implements AsyncDisposable {
     this.ended = new Promise<ExitInfo>((resolve) => {
       child.once("exit", (code, signal) => {
         this.#exit = { code, signal };
-        killGroup(pid, "SIGKILL"); // What the child forked does not outlive it.
+        // What the child forked does not outlive it. On Windows its pid may be another's by now.
+        if (process.platform !== "win32") killGroup(pid, "SIGKILL");
         resolve(this.#exit);
       });
     });
@@ -75,9 +77,10 @@ export class SupervisedChild implements AsyncDisposable {
 
   /** Starts a program; rejects, and leaves none behind, when it cannot be executed or remembered. */
   static async spawn(options: ChildOptions): Promise<SupervisedChild> {
+    const { mark, env } = newChildMark();
     const child = spawn(options.command, [...options.args], {
       cwd: options.cwd,
-      env: options.env,
+      env: { ...(options.env ?? process.env), ...env },
       stdio: ["pipe", "pipe", "pipe"],
       detached: process.platform !== "win32", // A group of its own, so that a signal reaches what the child forks.
       windowsHide: true,
@@ -90,7 +93,7 @@ export class SupervisedChild implements AsyncDisposable {
     if (child.pid === undefined) throw new Error(`${options.command} started without a process id`);
     const supervised = new SupervisedChild(child, child.pid, options);
     try {
-      await options.records?.add(child.pid, options.command);
+      await options.records?.add(child.pid, { command: options.command, mark });
     } catch (error) {
       // Nobody gets hold of it, and the next start would not find it.
       supervised.kill();
