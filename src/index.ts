@@ -25,6 +25,7 @@ export {
   defaultVariant,
   describeArgv,
   detectTarget,
+  endLeftovers,
   ENGLISH_MESSAGES,
   ExecutableNotFoundError,
   FALLBACK_PORT,
