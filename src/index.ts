@@ -19,6 +19,7 @@ export {
   defaultVariant,
   describeArgv,
   detectTarget,
+  endLeftovers,
   ENGLISH_MESSAGES,
   EXEC_NAME,
   executableName,

@@ -31,6 +31,8 @@ export interface StartOptions {
   /** Aborting ends the child process and rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Called when there is too little memory: ends what may go. The same start is tried once more when something has gone. */
+  readonly makeRoom?: (() => Promise<boolean>) | undefined;
   /** Called for as long as the engine lives, where it reports at all. */
   readonly onReport?: ((report: EngineReport) => void) | undefined;
 }
@@ -56,8 +58,8 @@ export interface WrappedServer extends AsyncDisposable {
   start(options: StartOptions): Promise<void>;
   /** Settles when a started process is gone, whatever the reason. Never rejects. */
   readonly exited: Promise<ExitInfo>;
-  /** Whether the engine answers its health path with 200 before the signal aborts. Never rejects. */
-  isHealthy(signal: AbortSignal): Promise<boolean>;
+  /** Whether the engine answers its health path with 200 before the signal aborts; undefined when it could not be asked. Never rejects. */
+  isHealthy(signal: AbortSignal): Promise<boolean | undefined>;
   /** Ends the process in steps; resolves when it is gone. */
   stop(): Promise<void>;
   /** Ends the process without asking; a stop under way resolves the sooner. */

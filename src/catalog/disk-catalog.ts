@@ -111,6 +111,7 @@ export class DiskCatalog implements Catalog {
 
   async #complete(entry: ModelEntry, found: EntryFiles | undefined, flmTags: ReadonlySet<string>): Promise<CatalogEntry> {
     this.#platform ??= this.#options.platform?.() ?? Promise.resolve({ os: process.platform, hasNpu: false });
+    this.#platform.catch(() => (this.#platform = undefined));
     const platform = await this.#platform;
     return {
       ...entry,

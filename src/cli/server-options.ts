@@ -16,6 +16,7 @@ export function addServerOptions(command: Command): Command {
     .option("--models-dir <dir>", "folder of GGUF files to serve; may be given several times (env LEMONADE_MODELS_DIR)", collect)
     .option("--max-loaded-models <n>", "models of each kind that stay loaded (default: 1, env LEMONADE_MAX_LOADED_MODELS)")
     .option("--models-max <n>", "models of all kinds that stay loaded, 0 for any number (env LEMONADE_MODELS_MAX)")
+    .option("--idle-unload <seconds>", "unload a model after so long without requests (default: never, env LEMONADE_IDLE_UNLOAD)")
     .option("--models-preset <file>", "options per model, a preset file of llama.cpp's router mode (env LEMONADE_MODELS_PRESET)")
     .option("--no-models-autoload", "requests load no models (env LEMONADE_NO_MODELS_AUTOLOAD)")
     .option("--allowed-hosts <names>", "further host names it answers under, separated by commas (env LEMONADE_ALLOWED_HOSTS)")
@@ -41,6 +42,7 @@ export function serverArguments(flags: Flags): string[] {
     ["--llamacpp-bin", flags.llamacppBin],
     ["--max-loaded-models", flags.maxLoadedModels],
     ["--models-max", flags.modelsMax],
+    ["--idle-unload", flags.idleUnload],
     ["--models-preset", flags.modelsPreset],
     ["--allowed-hosts", flags.allowedHosts],
     ["--allowed-origins", flags.allowedOrigins],

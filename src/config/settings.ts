@@ -24,6 +24,7 @@ export interface Flags {
   readonly modelsDir?: readonly string[] | undefined;
   readonly maxLoadedModels?: string | undefined;
   readonly modelsMax?: string | undefined;
+  readonly idleUnload?: string | undefined;
   readonly modelsPreset?: string | undefined;
   readonly modelsAutoload?: boolean | undefined;
   readonly allowedHosts?: string | undefined;
@@ -41,6 +42,16 @@ const integer = (min: number, max: number) =>
     v.minValue(min, `must be at least ${min}`),
     v.maxValue(max, `must be at most ${max}`),
   );
+
+/** As the keep-alive of llama-server-proc.md (9): 0 ends a model with its last request, a negative number keeps it for ever. */
+const idleSeconds = v.pipe(
+  v.string(),
+  v.trim(),
+  v.regex(/^-?\d+(\.\d+)?$/, "must be a number of seconds"),
+  v.transform(Number),
+  v.maxValue(2_000_000, "must be at most 2000000"), // What a timer can hold.
+  v.transform((seconds): number | undefined => (seconds < 0 ? undefined : seconds * 1000)),
+);
 
 const choice = <const T extends readonly string[]>(choices: T) => v.picklist(choices, `must be one of ${choices.join(", ")}`);
 
@@ -67,6 +78,8 @@ export interface Settings extends Directories, EngineSettings {
   readonly maxLoadedModels: number;
   /** How many models of all kinds together, as llama.cpp's router counts; 0 for any number. */
   readonly modelsMax: number | undefined;
+  /** How long a model without requests stays loaded, in milliseconds; for ever when it is not set. */
+  readonly idleUnloadMs: number | undefined;
   /** Path of a preset file of llama.cpp's router mode. */
   readonly modelsPreset: string | undefined;
   /** A request for a model that is not loaded loads it. */
@@ -126,6 +139,7 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
       modelsMax === undefined ? 1 : Infinity,
     ),
     modelsMax,
+    idleUnloadMs: pick("--idle-unload", flags.idleUnload, "LEMONADE_IDLE_UNLOAD", idleSeconds, undefined),
     modelsPreset: presetFile === "" ? undefined : resolve(presetFile),
     isAutoloadOn: flags.modelsAutoload !== false && !isTruthy(env["LEMONADE_NO_MODELS_AUTOLOAD"]),
     allowedHosts: pick("--allowed-hosts", flags.allowedHosts, "LEMONADE_ALLOWED_HOSTS", list, []).map((name) => name.toLowerCase()),

@@ -1,6 +1,6 @@
 import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
-import type { Log } from "../platform/index.ts";
+import { importLater, outOfDescriptors, type Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings } from "../router/index.ts";
 import { Conversations } from "./conversations.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -76,7 +76,11 @@ export function createApp(options: AppOptions): App {
   const exact = exactRoutes(endpoints);
   let routes: Promise<Routes> | undefined;
   // Loaded with the first request that needs it: most never do, and the router costs a start 10 ms and 4 MB.
-  const otherRoutes = async () => await (routes ??= import("./routes.ts").then(({ createRoutes }) => createRoutes(endpoints)));
+  const otherRoutes = async (): Promise<Routes> => {
+    routes ??= importLater(() => import("./routes.ts")).then(({ createRoutes }) => createRoutes(endpoints));
+    routes.catch(() => (routes = undefined));
+    return await routes;
+  };
   return {
     async fetch(request, connection) {
       const requestId = requestIdOf(request);
@@ -115,8 +119,9 @@ function exactRoutes(endpoints: readonly Endpoint[]): ReadonlyMap<string, Handle
   return routes;
 }
 
-function errorResponse(error: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
+function errorResponse(thrown: unknown, call: Bindings & { request: Request; log: Log; requestId: string }): Response {
   const { request, identity, log, requestId } = call;
+  const error = outOfDescriptors(thrown) ?? thrown;
   if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
   const what = `${request.method} ${pathOf(request.url)} [${requestId}]`;
   if (error instanceof RouterError) log.debug("http", `${what}: ${error.code} ${error.message}`);

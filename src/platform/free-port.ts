@@ -1,4 +1,5 @@
 import { errorMessage, RouterError } from "../errors.ts";
+import { outOfDescriptors } from "./out-of-descriptors.ts";
 
 /** Where {@link pickFreePort} looks. */
 export interface FreePortOptions {
@@ -31,7 +32,7 @@ async function bindOnce(port: number, host: string): Promise<number> {
   const { createServer } = await import("node:net"); // Not before an engine starts: it costs a server's start 6 MB.
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error) => reject(outOfDescriptors(error) ?? error));
     // Exclusive: Node would otherwise ask the primary process of a cluster, which may share a port that is taken.
     server.listen({ port, host, exclusive: true }, resolve);
   });

@@ -11,6 +11,7 @@ import {
   snapshotPath,
   type ModelEntry,
 } from "../model/index.ts";
+import { importLater } from "../platform/index.ts";
 
 export interface DeletedModel {
   readonly freedBytes: number;
@@ -45,7 +46,7 @@ export async function deleteModel(entry: CatalogEntry, { catalog, jobs, cacheDir
   }
   const wasArriving = await dropDownloads(entry, { repo, jobs });
   const { files, neededBy } = await catalog.deletionOf(entry);
-  const { deleteFiles } = await import("../hub/index.ts");
+  const { deleteFiles } = await importLater(() => import("../hub/index.ts"));
   if (files.length === 0 && !wasArriving && !isRegistration) {
     if (neededBy.length > 0) {
       throw new RouterError("MODEL_NOT_DELETABLE", `The files of ${entry.id} belong to ${neededBy.join(" and ")} too`, {

@@ -1,7 +1,7 @@
 import type { FlmProgram, InstallProgressListener, ReleaseVariant, WrappedServer } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { RecipePlatform } from "../model/index.ts";
-import type { Log } from "../platform/index.ts";
+import { importLater, type Log } from "../platform/index.ts";
 import type { EngineName, EngineQuery } from "./engine-name.ts";
 import type { EngineStatus } from "./engine-status.ts";
 import type { MachineEngines } from "./machine-engines.ts";
@@ -73,7 +73,8 @@ export interface Engines extends AsyncDisposable {
 export function createEngines(options: EnginesOptions): Engines {
   let loading: Promise<MachineEngines> | undefined;
   const load = async (): Promise<MachineEngines> => {
-    loading ??= import("./machine-engines.ts").then(({ MachineEngines: Machine }) => new Machine(options));
+    loading ??= importLater(() => import("./machine-engines.ts")).then(({ MachineEngines: Machine }) => new Machine(options));
+    loading.catch(() => (loading = undefined)); // It may work the next time: too many files were open.
     return await loading;
   };
   const change = async <T>(work: (machine: MachineEngines) => Promise<T>): Promise<T> => {

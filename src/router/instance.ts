@@ -24,6 +24,8 @@ export class Instance implements Resident {
   isAsleep = false;
   /** Somebody asked for the load itself: it goes on when no request waits for it. */
   isAskedFor = false;
+  /** Unloads it when nobody asks for it for a while. */
+  idleTimer: ReturnType<typeof setTimeout> | undefined;
   /** Settles once the engine is gone and the place is free. */
   readonly gone = Promise.withResolvers<void>();
   /** Called whenever a request gives its lease back. */

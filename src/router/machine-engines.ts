@@ -27,6 +27,7 @@ import { formatEngineName, type EngineName, type EngineQuery } from "./engine-na
 import type { EngineStatus } from "./engine-status.ts";
 import type { Engines, EnginesOptions, InstalledEngine, InstallOptions } from "./engines.ts";
 import { SystemReporter, type ReportOptions, type SystemReport } from "./system-report.ts";
+import { importLater } from "../platform/index.ts";
 
 /** On the first start ever a model waits for facts that choose its build: tools of GPU vendors take up to a second. */
 const FIRST_FACTS_MS = 3000;
@@ -218,7 +219,7 @@ export class MachineEngines implements Engines {
   #source({ force, signal, onProgress }: InstallOptions) {
     const { settings, env } = this.#options;
     const downloadFile: DownloadFile = async (download) => {
-      const { downloadUrl } = await import("../hub/index.ts");
+      const { downloadUrl } = await importLater(() => import("../hub/index.ts"));
       await downloadUrl(download, { env });
     };
     return {

@@ -2,8 +2,9 @@ import type { LoadOptions } from "../config/index.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { residentBytes } from "../platform/index.ts";
 import type { Instance } from "./instance.ts";
+import type { FailedRun } from "./run-history.ts";
 
-/** One model that has an engine, or whose engine keeps crashing; for people and clients. */
+/** One model that has an engine, or whose last one failed; for people and clients. */
 export interface ModelStatus {
   readonly model: string;
   readonly checkpoint: string;
@@ -51,8 +52,8 @@ export function statusOf(instance: Instance, contextTokensOf: (entry: ModelEntry
   };
 }
 
-/** The status of a model whose engine crashed in a row and is not running. */
-export function failedStatus(entry: ModelEntry, { cause, lastMs }: { cause: string; lastMs: number }): ModelStatus {
+/** The status of a model whose last run ended by itself or never began. The cause goes without the engine's output: that is long. */
+export function failedStatus({ entry, atMs, message }: FailedRun): ModelStatus {
   return {
     ...factsOf(entry, kindOfLabels(entry.labels)),
     state: "failed",
@@ -62,12 +63,12 @@ export function failedStatus(entry: ModelEntry, { cause, lastMs }: { cause: stri
     inFlight: 0,
     loadStage: undefined,
     loadFraction: undefined,
-    lastUsedMs: lastMs,
+    lastUsedMs: atMs,
     options: {},
     memoryBytes: undefined,
     contextTokens: undefined,
     deviceBytes: undefined,
-    notes: [cause],
+    notes: [message.split("\n", 1)[0] ?? ""],
   };
 }
 

@@ -1,6 +1,7 @@
 import { RouterError } from "../errors.ts";
 import type { DownloadJobs, FetchByKeeper, HubClient } from "../hub/index.ts";
 import type { ModelEntry } from "../model/index.ts";
+import { importLater } from "../platform/index.ts";
 
 export interface Hub {
   readonly client: HubClient;
@@ -21,7 +22,12 @@ export interface HubOptions {
 
 /** Loads the hub's code and reads what an earlier process left unfinished. */
 export async function openHub({ env, downloadsDir, fetchByKeeper, register, warn }: HubOptions): Promise<Hub> {
-  const { createDownloadJobs, Downloader, HubClient: Client, hubSettingsFromEnvironment } = await import("../hub/index.ts");
+  const {
+    createDownloadJobs,
+    Downloader,
+    HubClient: Client,
+    hubSettingsFromEnvironment,
+  } = await importLater(() => import("../hub/index.ts"));
   const client = new Client(hubSettingsFromEnvironment(env));
   const downloader = new Downloader({ client });
   return { client, jobs: await createDownloadJobs({ downloader, folder: downloadsDir, fetchByKeeper, register, onProblem: warn }) };

@@ -238,3 +238,52 @@ test("the limit over all models counts each kind", async () => {
   (await loop.acquire({ ...entry("vectors"), labels: ["embeddings"] }, { signal: forEver })).release();
   expect(loop.instances.map(({ model }) => model)).toEqual(["vectors"]);
 });
+
+test("ending everything at once reaches an engine that is still loading", async () => {
+  const engine = idleEngine();
+  await using loop = createLoop({
+    startEngine: async (_entry, _options, { onServer }) => {
+      onServer(engine);
+      await engine.exited;
+      throw new RouterError("MODEL_LOAD_FAILED", "it was killed");
+    },
+  });
+  const failed = errorOf(loop.acquire(entry("m"), { signal: forEver }));
+  while (loop.instances[0]?.prepared === undefined) await Promise.resolve();
+  loop.kill();
+  expect((await failed).message).toBe("it was killed");
+});
+
+test("a model whose engine keeps crashing drains no other one", async () => {
+  const told: ModelEvent["kind"][] = [];
+  await using loop = createLoop({ patienceMs: 0, onEvent: ({ kind }) => told.push(kind) });
+  const until = async (kind: ModelEvent["kind"]) => {
+    while (told.at(-1) !== kind) await Promise.resolve();
+  };
+  for (let crash = 1; crash <= 6; crash++) {
+    loop.begin(entry("bad"));
+    await until("loaded");
+    loop.kill();
+    await until("unloaded");
+  }
+  await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
+  expect((await errorOf(loop.acquire(entry("bad"), { signal: forEver }))).code).toBe("ENGINE_KEEPS_CRASHING");
+  expect(loop.instances.map(({ model, state }) => [model, state])).toEqual([["busy", "ready"]]);
+});
+
+test("a model without requests is unloaded after the set time, not one that is in use", async () => {
+  const unloaded = new Map(["idle", "busy"].map((model) => [model, Promise.withResolvers<void>()]));
+  await using loop = createLoop({
+    maxLoaded: 2,
+    idleUnloadMs: 5,
+    onEvent: (event) => (event.kind === "unloaded" ? unloaded.get(event.model)?.resolve() : undefined),
+  });
+  const lease = await loop.acquire(entry("busy"), { signal: forEver });
+  (await loop.acquire(entry("idle"), { signal: forEver })).release();
+  await unloaded.get("idle")?.promise;
+  expect(loop.instances.map(({ model, state }) => [model, state])).toEqual([["busy", "ready"]]);
+  lease.release();
+  await unloaded.get("busy")?.promise;
+  expect(loop.instances).toEqual([]);
+  expect(loop.failures()).toEqual([]);
+});

@@ -3,12 +3,12 @@ import { kindOfLabels, type ModelEntry, type ModelEvent, type ModelKind } from "
 import { describeExit, type Log } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
-import { CrashLedger, type Crashed } from "./crash-ledger.ts";
+import { CrashLedger } from "./crash-ledger.ts";
 import { sameOptions, type LoadOptions } from "../config/index.ts";
 import { Instance } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
-import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
+import { failureOf, hasExited, RunHistory, unexpectedExit, type FailedRun, type RunFailure } from "./run-history.ts";
 import { queueFull, queueTimeout, WaitingLine, type Waiter } from "./waiting-line.ts";
 import { watchHealth } from "./watch-health.ts";
 
@@ -18,6 +18,8 @@ export interface EngineStart {
   readonly onProgress: (progress: LoadProgress) => void;
   readonly onReport: (report: EngineReport) => void;
   readonly onServer: (server: WrappedServer) => void;
+  /** Ends every idle engine; false when there is none. */
+  readonly makeRoom: () => Promise<boolean>;
 }
 
 export interface ResidencyOptions {
@@ -42,6 +44,8 @@ export interface ResidencyOptions {
   readonly patienceMs?: number | undefined;
   /** Pause between two health probes of an engine, in milliseconds; 0 for none. Defaults to 10 seconds. */
   readonly healthProbeMs?: number | undefined;
+  /** How long a model without requests stays loaded, in milliseconds. For ever by default. */
+  readonly idleUnloadMs?: number | undefined;
   /** How long an unloaded model may finish its requests before its engine is ended. Defaults to 10 seconds. */
   readonly drainMs?: number | undefined;
 }
@@ -161,7 +165,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Notes that a model cannot be loaded, which was found out before a place was looked for. */
   refuse(entry: ModelEntry, error: unknown): void {
-    if (error instanceof RouterError) this.#runs.refused(entry.id, failureOf(error));
+    if (error instanceof RouterError) this.#runs.refused(entry, failureOf(error));
   }
 
   /** Forgets how the last runs ended. */
@@ -171,9 +175,9 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#runs.forgive();
   }
 
-  /** Models whose engine crashed in a row and is not started now. */
-  failures(): readonly Crashed[] {
-    return this.#crashes.heldBack(Date.now()).filter(({ entry }) => !this.#instances.has(entry.id));
+  /** Models that are not resident because their last run ended by itself or never began. */
+  failures(): readonly FailedRun[] {
+    return this.#runs.failed().filter(({ entry }) => !this.#instances.has(entry.id));
   }
 
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
@@ -210,7 +214,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Ends every engine without asking: what waits for its end, such as `close`, is over soon. */
   kill(): void {
-    for (const { server } of this.#instances.values()) server?.kill();
+    for (const { server, prepared } of this.#instances.values()) (server ?? prepared)?.kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -226,7 +230,8 @@ export class ResidencyLoop implements AsyncDisposable {
       const waitedMs = nowMs - waiter.sinceMs;
       const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs };
       const decision = decide(wish, this.instances, this.#options);
-      if (decision.kind === "load" && this.#isHeldBack(waiter, nowMs)) continue;
+      // A model that must pause takes no place, so none is drained for it either.
+      if ((decision.kind === "load" || decision.kind === "queue") && this.#isHeldBack(waiter, nowMs)) continue;
       if (decision.kind === "queue") contended.add(wish.kind);
       this.#carryOut(waiter, decision);
       if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs)
@@ -237,6 +242,7 @@ export class ResidencyLoop implements AsyncDisposable {
       const isContended = contended.has(instance.kind) || (contended.size > 0 && this.#options.maxTotal !== undefined);
       if (instance.state === "draining" && !isContended) {
         instance.state = "ready";
+        this.#unloadLater(instance);
         if (this.#waiting.size > 0) queueMicrotask(() => this.#pump());
       }
     }
@@ -307,12 +313,14 @@ export class ResidencyLoop implements AsyncDisposable {
       if (!isPassive) instance.lastUsedMs = Date.now();
     };
     instance.inFlight++;
+    clearTimeout(instance.idleTimer);
     use();
     const release = () => {
       instance.inFlight--;
       use();
       if (instance.inFlight === 0) instance.onIdle?.();
       if (this.#waiting.size > 0) this.#pump();
+      this.#unloadLater(instance);
     };
     return new Lease(instance, release);
   }
@@ -331,14 +339,13 @@ export class ResidencyLoop implements AsyncDisposable {
       instance.loadAbort.signal.throwIfAborted();
       log.info("router", `loading ${instance.model}`);
       this.#runs.began(instance);
-      const start = async () =>
-        await this.#options.startEngine(entry, options, {
-          signal: instance.loadAbort.signal,
-          onProgress: (progress) => this.#runs.progressed(instance, progress),
-          onReport: (report) => this.#runs.reported(instance, report),
-          onServer: (server) => (instance.prepared = server),
-        });
-      const server = await this.#startWithRoom(start, instance);
+      const server = await this.#options.startEngine(entry, options, {
+        signal: instance.loadAbort.signal,
+        onProgress: (progress) => this.#runs.progressed(instance, progress),
+        onReport: (report) => this.#runs.reported(instance, report),
+        onServer: (server) => (instance.prepared = server),
+        makeRoom: async () => await this.#evictIdle(instance),
+      });
       if (instance.loadAbort.signal.aborted) await server.stop(); // It was ready in the moment when nobody wanted it any more.
       instance.loadAbort.signal.throwIfAborted();
       instance.server = server;
@@ -351,11 +358,15 @@ export class ResidencyLoop implements AsyncDisposable {
         `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms with ${contextTokens} tokens of context${memory.join("")}`,
       );
       this.#watch(instance, server);
+      instance.lastUsedMs = Date.now();
+      this.#unloadLater(instance);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.
       const isFailure = !instance.loadAbort.signal.aborted;
       if (isFailure) {
         log.error("router", errorMessage(error));
+        // An engine that ended while it was loading will do so again, unless what it needs is held by others.
+        if (hasExited(error)) this.#crashes.note(entry, { atMs: Date.now(), ranMs: 0, cause: errorMessage(error) });
         // Options that one asked for are not the fault of the others.
         this.#waiting.rejectAll(instance.model, error, asked);
       }
@@ -365,16 +376,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#pump();
   }
 
-  /** Starts an engine; when it finds too little memory, ends every idle one, of whatever kind, and tries once more. */
-  async #startWithRoom(start: () => Promise<WrappedServer>, instance: Instance): Promise<WrappedServer> {
-    try {
-      return await start();
-    } catch (error) {
-      if (!(error instanceof RouterError) || error.code !== "OUT_OF_MEMORY" || !(await this.#evictIdle(instance))) throw error;
-    }
-    return await start();
-  }
-
+  /** Ends every idle engine, of whatever kind, for one that found too little memory. */
   async #evictIdle(instance: Instance): Promise<boolean> {
     const idle = this.instances.filter((other) => other !== instance && other.state === "ready" && other.inFlight === 0);
     if (idle.length === 0) return false;
@@ -382,7 +384,22 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#options.log.warning("router", `${instance.model} found too little memory: evicting ${names} and trying once more`);
     for (const other of idle) this.#stop(other, 0);
     await Promise.all(idle.map(({ gone }) => gone.promise));
-    return !instance.loadAbort.signal.aborted;
+    return true;
+  }
+
+  /** Unloads a model that has had no request for as long as the setting says. */
+  #unloadLater(instance: Instance): void {
+    const { idleUnloadMs = Infinity, log } = this.#options;
+    clearTimeout(instance.idleTimer);
+    if (idleUnloadMs === Infinity || instance.inFlight > 0 || instance.state !== "ready") return;
+    const unload = (): void => {
+      if (instance.inFlight > 0 || instance.state !== "ready") return;
+      log.info("router", `unloading ${instance.model}: no request for ${idleUnloadMs / 1000} s`);
+      this.#stop(instance, 0);
+    };
+    // From the last use: a mere question about the model does not keep it.
+    instance.idleTimer = setTimeout(unload, Math.max(instance.lastUsedMs + idleUnloadMs - Date.now(), 0));
+    instance.idleTimer.unref(); // It keeps no program alive.
   }
 
   /** Notices the end of an engine at once, and one that hangs by its health. */
@@ -433,6 +450,7 @@ export class ResidencyLoop implements AsyncDisposable {
   #remove(instance: Instance, failure: RunFailure | undefined): void {
     if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
     for (const [name, other] of this.#names) if (other === instance) this.#names.delete(name);
+    clearTimeout(instance.idleTimer);
     this.#runs.ended(instance, failure);
     instance.gone.resolve();
     this.#pump();

@@ -110,7 +110,7 @@ export interface Router extends AsyncDisposable {
    */
   noteAnswer(lease: Lease, timings: AnswerTimings | undefined): void;
   deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel>;
-  /** Resident models, most recently used first. */
+  /** Resident models, most recently used first, and then those whose last run failed. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
   readonly waitingCount: number;
@@ -125,7 +125,8 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   for (const command of await records.reapLeftovers()) log.warning("router", `ended an engine left over by a killed server: ${command}`);
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const flm = new FlmProgram({ env: context.env, records });
-  const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
+  const running = (): readonly RunningEngine[] =>
+    loop.instances.flatMap(({ model, server, prepared = server }) => (prepared ? [{ model, server: prepared }] : []));
   const engines = createEngines({ settings, log, env, flm, running, onChange: () => launcher.forget() });
   const chooseBackend = createBackendChooser({ settings, context, engines, flm });
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
@@ -161,16 +162,17 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
     maxLoaded: settings.maxLoadedModels,
     maxTotal: settings.modelsMax || undefined,
     healthProbeMs: settings.healthProbeMs,
+    idleUnloadMs: settings.idleUnloadMs,
     onEvent: events.emit,
     optionsOf: savedOptionsOf,
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
-    async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
-      await timing.beforeLoad(signal);
-      await gate.pass(entry, signal);
-      const server = await launcher.prepare(entry, options, { signal, onProgress });
+    async startEngine(entry, options, { onServer, ...start }) {
+      await timing.beforeLoad(start.signal);
+      await gate.pass(entry, start.signal);
+      const server = await launcher.prepare(entry, options, start);
       onServer(server);
       try {
-        await server.start({ signal, onProgress, onReport });
+        await server.start(start);
         return server;
       } catch (error) {
         throw await withMemoryNumbers(error, catalog, { entry, contextTokens: launcher.contextTokensOf(entry, options) });
@@ -410,10 +412,10 @@ class LocalRouter implements Router {
   }
 
   status(): ModelStatus[] {
-    const failed = this.#loop.failures().map(({ entry, history }) => failedStatus(entry, history));
+    const failed = this.#loop.failures().map(failedStatus);
     const contextTokensOf = this.#launcher.contextTokensOf.bind(this.#launcher);
     const running = this.#loop.instances.map((instance) => statusOf(instance, contextTokensOf));
-    return [...running, ...failed].toSorted((a, b) => b.lastUsedMs - a.lastUsedMs);
+    return [running, failed].flatMap((models) => models.toSorted((a, b) => b.lastUsedMs - a.lastUsedMs));
   }
 
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */

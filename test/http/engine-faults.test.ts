@@ -102,6 +102,15 @@ describe("an engine that dies", () => {
     expect(await running.engine.journal("request")).toHaveLength(2);
   });
 
+  test("before the first byte, leaving its output open in other hands: it is asked again all the same", async () => {
+    await using running = await serveOn([{ forksAway: true, answers: [{ kind: "crash" }] }, {}]);
+    const response = await running.server.post("/v1/chat/completions", REQUEST);
+    const { pid } = await running.engine.noted("forked");
+    process.kill(pid, "SIGKILL"); // A process in a session of its own is out of our reach.
+    expect((await echo(response)).path).toBe("/v1/chat/completions");
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
   test("before the first byte again: the client learns it after the second time", async () => {
     await using running = await serveOn([{ answers: [{ kind: "crash" }] }]);
     const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
@@ -150,7 +159,7 @@ describe("an engine that dies", () => {
     await using running = await serveOn([{}]);
     await echo(await running.server.post("/v1/chat/completions", REQUEST));
     process.kill((await running.server.model("tiny")).pid, "SIGKILL");
-    await until("the model is gone", async () => (await running.server.models()).length === 0);
+    await until("the model is gone", async () => (await running.server.model("tiny")).state === "failed");
     await echo(await running.server.post("/v1/chat/completions", REQUEST));
     expect(await running.engine.journal("start")).toHaveLength(2);
   });

@@ -23,7 +23,8 @@ async function failureOf(server: Lemonade, model: string): Promise<Failure> {
   const messages = [{ role: "user", content: "hi" }];
   const response = await server.post("/v1/chat/completions", { model, messages, stream: true });
   const { error } = (await response.json()) as { error: { code: string; message: string } };
-  expect(await server.models()).toEqual([]);
+  // Whoever looks later learns why, too.
+  expect(await server.models()).toEqual([expect.objectContaining({ model_name: model, state: "failed", pid: null })]);
   return { status: response.status, ...error };
 }
 
@@ -60,7 +61,8 @@ describeWithEachEngine("a file that cannot be loaded", (engine) => {
     const before = await server.models();
     expect((await server.post("/api/v1/load", { model_name: "bad" })).status).toBe(422);
     // The memory that an engine holds drifts by itself.
-    expect(await server.models()).toEqual(before.map((model) => ({ ...model, memory_bytes: expect.any(Number) })));
+    const resident = (await server.models()).filter(({ model_name: name }) => name !== "bad");
+    expect(resident).toEqual(before.map((model) => ({ ...model, memory_bytes: expect.any(Number) })));
   });
 
   test("is told as what it is: an architecture that nobody knows", async () => {

@@ -1,4 +1,5 @@
 import { errorMessage, RouterError } from "../../errors.ts";
+import { importLater } from "../../platform/index.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
 
 export interface WorkerLaunch {
@@ -30,7 +31,7 @@ export async function workerArguments(engine: string, request: LaunchRequest, se
     return [...managed, ...further];
   };
   if (presetFlags.length === 0 && extraArgs.length === 0) return { args: (port) => args(port, []), leftOut: [] };
-  const { parseWorkerArguments, WORKER_FLAGS } = await import("./worker/arguments.ts");
+  const { parseWorkerArguments, WORKER_FLAGS } = await importLater(() => import("./worker/arguments.ts"));
   // A preset is written for llama-server: the worker has some of its options.
   const isKnown = ([flag = ""]: readonly string[]) => WORKER_FLAGS.has(flag);
   const further = [...presetFlags.filter(isKnown).flat(), ...extraArgs];

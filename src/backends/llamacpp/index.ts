@@ -87,6 +87,7 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
         context,
         request,
         readOutput: (onFact) => new LlamaCppOutput(onFact),
+        followsInput: knowsRouterMode(build.flags),
         plansFor: (port) => {
           if (isCpuOnly) return [plan(port, false)];
           return options.isCpuFallbackOff ? [plan(port, true)] : [plan(port, true), { ...plan(port, false), note }];
@@ -120,6 +121,11 @@ function createPreparation(
     }
     tried.add(wanted);
   };
+}
+
+/** Builds before llama.cpp's router mode (December 2025) do not look at their standard input. Of one without a help text we assume the best. */
+function knowsRouterMode(flags: ReadonlySet<string>): boolean {
+  return flags.size === 0 || flags.has("--models-max");
 }
 
 interface Launch extends Pick<LaunchArgumentsOptions, "flags" | "port" | "useGpu" | "seed"> {

@@ -175,7 +175,7 @@ function paramsEndpoint(defaults: GenerationDefaults): Endpoint {
 
 /** A request without a model means the one that is loaded, as in Lemonade. */
 function defaultModel(router: Router, kind: ModelKind): string {
-  const loaded = router.status().find((status) => status.kind === kind && status.state !== "stopping");
+  const loaded = router.status().find((status) => status.kind === kind && status.state !== "stopping" && status.state !== "failed");
   if (loaded !== undefined) return loaded.model;
   throw new RouterError("INVALID_REQUEST", "The field model is missing, and no model is loaded that could be meant");
 }

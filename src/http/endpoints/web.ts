@@ -5,6 +5,7 @@ import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
 import { fillPage } from "../page-template.ts";
 import { shownPath, type Identity } from "../security/index.ts";
 import { fileResponse, findStaticFile, NO_CACHE, typeOf } from "../static-file.ts";
+import { importLater } from "../../platform/index.ts";
 
 export interface WebOptions {
   readonly router: Router;
@@ -38,7 +39,10 @@ export function webEndpoints({ router, webappDir }: WebOptions): Endpoint[] {
       summary: "A file that the page asks for",
       answers: { 200: { description: "The file", contentType: "application/octet-stream" } },
       async handle({ params: { path = "" } }) {
-        const file = webappDir === undefined ? (await import("../own-page.ts")).OWN_FILES.get(path) : await findStaticFile(webappDir, path);
+        const file =
+          webappDir === undefined
+            ? (await importLater(() => import("../own-page.ts"))).OWN_FILES.get(path)
+            : await findStaticFile(webappDir, path);
         if (file === undefined) throw new RouterError("ENDPOINT_NOT_FOUND", `There is no file ${JSON.stringify(path)} of the page`);
         return await fileResponse(file);
       },
@@ -47,7 +51,7 @@ export function webEndpoints({ router, webappDir }: WebOptions): Endpoint[] {
 }
 
 async function ownPage(): Promise<Response> {
-  const { OWN_PAGE } = await import("../own-page.ts");
+  const { OWN_PAGE } = await importLater(() => import("../own-page.ts"));
   return pageResponse(await readFile(OWN_PAGE, "utf8"), STRICT_POLICY);
 }
 

@@ -1,4 +1,5 @@
 export { describeArgv, toArgv } from "./argv.ts";
+export { endLeftovers } from "./end-leftovers.ts";
 export { LLAMA_SERVER_ERRORS, type LlamaServerErrorCode } from "./error-codes.ts";
 export {
   ExecutableNotFoundError,

@@ -1,6 +1,7 @@
 import { maskSecrets, type ListedModel, type StatusValue } from "../../../dialects/llamacpp/index.ts";
 import { filesOf, type CatalogEntry, type DownloadStatus, type ModelRun, type Router } from "../../../router/index.ts";
 import { redactForStrangers, shownPath, type Identity } from "../../security/index.ts";
+import { importLater } from "../../../platform/index.ts";
 
 const STATUS: Readonly<Record<ModelRun["state"], StatusValue>> = {
   unloaded: "unloaded",
@@ -26,7 +27,7 @@ export async function describeModel(
   router: Router,
   { entry, identity }: { entry: CatalogEntry; identity: Identity },
 ): Promise<ListedModel> {
-  const { presetIni } = await import("../../../model/presets/index.ts");
+  const { presetIni } = await importLater(() => import("../../../model/presets/index.ts"));
   const run = router.runOf(entry);
   const planned = await router.describeLaunch(entry);
   const preset = router.presets.presetOf(entry.id)?.launch;
