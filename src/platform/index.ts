@@ -2,7 +2,7 @@ export { describeExit, SupervisedChild, type ChildOptions, type ExitInfo, type S
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
 export { LineSplitter } from "./line-splitter.ts";
 export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./log.ts";
-export { importLater, outOfDescriptors, saysNoDescriptors } from "./out-of-descriptors.ts";
+export { importLater, outOfDescriptors, prepareFetch, saysNoDescriptors } from "./out-of-descriptors.ts";
 export { findPortHolder, type PortHolder } from "./port-holder.ts";
 export { isSameProcess, processIdentity } from "./process-identity.ts";
 export { ProcessRecords } from "./process-records.ts";

@@ -64,7 +64,6 @@ export async function serve(flags: Flags): Promise<number> {
     });
     if (rival !== undefined) return alreadyRunning(rival);
     printBanner({ host: settings.host, port: listener.port });
-    warmUpFetch();
     void router.loadOnStartup();
     await stopping.first;
     log.info("serve", "stopping: running requests may finish; interrupt again to end them now");
@@ -87,11 +86,6 @@ function surviveMistakes(log: Log): void {
   const report = (error: unknown): void =>
     log.write("critical", "serve", error instanceof Error ? (error.stack ?? error.message) : String(error));
   process.on("unhandledRejection", report).on("uncaughtException", report);
-}
-
-/** Bun ends the whole process when the first request it sends finds no file descriptor; later ones merely fail. Port 0 sends nothing. */
-function warmUpFetch(): void {
-  fetch("http://127.0.0.1:0/").catch(() => {});
 }
 
 function alreadyRunning({ port }: ServerState): number {
