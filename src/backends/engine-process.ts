@@ -1,5 +1,5 @@
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
-import { describeExit, pickFreePort, saysNoDescriptors, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
+import { describeExit, pickFreePort, prepareFetch, saysNoDescriptors, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
 import type { EngineOutput, OutputLine } from "./engine-output.ts";
@@ -141,6 +141,7 @@ export class EngineProcess implements WrappedServer {
 
   async #startWithFallbacks(options: StartOptions): Promise<void> {
     const { request, context } = this.#options;
+    prepareFetch();
     let failure: unknown;
     let hasMadeRoom = false;
     for (let planIndex = 0, attempt = 1; ; attempt++) {

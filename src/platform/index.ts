@@ -5,7 +5,7 @@ export { isTruthy } from "./is-truthy.ts";
 export { LineSplitter } from "./line-splitter.ts";
 export { isLoopback } from "./loopback.ts";
 export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./log.ts";
-export { importLater, outOfDescriptors, saysNoDescriptors } from "./out-of-descriptors.ts";
+export { importLater, outOfDescriptors, prepareFetch, saysNoDescriptors } from "./out-of-descriptors.ts";
 export { findPortHolder, type PortHolder } from "./port-holder.ts";
 export { isSameProcess, processIdentity } from "./process-identity.ts";
 export { ProcessRecords } from "./process-records.ts";

@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 
@@ -12,7 +11,7 @@ export interface ChildMark {
 }
 
 export function newChildMark(): ChildMark {
-  const mark = randomUUID();
+  const mark = crypto.randomUUID();
   return { mark, env: { [MARK_VARIABLE]: mark } };
 }
 

@@ -32,6 +32,20 @@ export async function importLater<T>(load: () => Promise<T>): Promise<T> {
   return await load();
 }
 
+/** Bun's one thread behind every request that this process sends. */
+let isFetchReady = false;
+
+/**
+ * To be called before the first request of this process: Bun ends the whole process when that one finds no file descriptor, while later
+ * ones merely fail. Nothing is sent to port 0.
+ */
+export function prepareFetch(): void {
+  if (isFetchReady) return;
+  if (!canOpen(READ_AT_ONCE)) throw tooManyOpen();
+  isFetchReady = true;
+  fetch("http://127.0.0.1:0/").catch(() => {});
+}
+
 /** More files than Bun opens at once to read the modules behind one. */
 const READ_AT_ONCE = 32;
 

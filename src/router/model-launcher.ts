@@ -45,7 +45,7 @@ export class ModelLauncher {
     if (files === undefined) throw notDownloaded(entry);
     start.signal.throwIfAborted();
     const backend = await chooseBackend(entry, options.backend);
-    if (options.args && backend.name !== "llamacpp") {
+    if (options.args && entry.recipe !== "llamacpp") {
       throw new RouterError("CONFIG_INVALID", `${entry.id} runs on the engine ${backend.name}, which takes no arguments of llama-server`);
     }
     if (options.backend !== undefined && entry.recipe !== "llamacpp") {

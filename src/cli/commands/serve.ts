@@ -58,7 +58,6 @@ export async function serve(flags: Flags): Promise<number> {
     });
     if (rival !== undefined) return alreadyRunning(rival);
     printBanner({ host: settings.host, port: listener.port });
-    warmUpFetch();
     void router.loadOnStartup();
     await stopping.first;
     log.info("serve", "stopping: running requests may finish; interrupt again to end them now");
@@ -84,11 +83,6 @@ function surviveMistakes(log: Log): void {
 
 function reportMistake(log: Log, error: unknown): void {
   log.write("critical", "serve", error instanceof Error ? (error.stack ?? error.message) : String(error));
-}
-
-/** Bun ends the whole process when the first request it sends finds no file descriptor; later ones merely fail. Port 0 sends nothing. */
-function warmUpFetch(): void {
-  fetch("http://127.0.0.1:0/").catch(() => {});
 }
 
 function alreadyRunning({ port }: ServerState): number {

@@ -191,6 +191,8 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
     const engine = await this.#launch((load) => report({ load }));
     const { child } = engine;
     this.#engine = engine;
+    // Its requests learn of the end at once, its listeners after its last words.
+    void child.ended.then(() => this.#onEnd());
     void child.exited.then((exit) => this.#onExit(exit));
     const outcome = await untilReady(engine, {
       healthUrl: urlOf(this.#address, healthPath).href,
@@ -222,9 +224,12 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
     }
   }
 
-  #onExit(exit: ExitInfo): void {
+  #onEnd(): void {
     if (this.#events.state === "ready") this.#events.enter("failed");
     this.#http.close();
+  }
+
+  #onExit(exit: ExitInfo): void {
     this.#events.output.end();
     this.#exited.resolve(exit);
   }
