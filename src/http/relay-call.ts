@@ -26,9 +26,9 @@ export async function relayCall(context: RelayContext, call: Call<unknown, unkno
     autoload: autoloadOf(call.request),
     mayDownload: call.identity.scopes.includes("manage"),
     signal: call.signal,
-    onEnd: () => call.connection.answerHasEnded(),
+    onStreamEnd: () => call.connection.answerHasEnded(),
     generations,
-    caller: callerOf(call),
+    caller: () => callerOf(call),
     redact: redactionFor(call.identity),
     ...choice,
   };

@@ -27,13 +27,13 @@ export interface RelayRequest {
   readonly signal: AbortSignal;
   /** Given when the request outlives its client on an engine that keeps the stream: that is then read to its end all the same. */
   readonly conversation?: { readonly id: string; readonly client: AbortSignal } | undefined;
-  /** Called when the last byte has been passed on, or nobody wants it any more. */
-  readonly onEnd: () => void;
+  /** Called when the last byte of a stream has been passed on, or nobody wants it any more. */
+  readonly onStreamEnd: () => void;
   /** Called when the model is loaded and the engine is about to be asked. */
   readonly onAcquired?: (() => void) | undefined;
   /** Where the request is entered while it runs, and who sent it. */
   readonly generations: Generations;
-  readonly caller: string;
+  readonly caller: () => string;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
   /** Whether an engine's error gets the form that all our clients read, instead of passing as it came. */
@@ -121,7 +121,6 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
   const end = (tail: readonly Uint8Array[]) => {
     generation.end();
     lease.release();
-    request.onEnd();
     router.noteAnswer(lease, readTimings(textOf(tail)));
   };
   const { upstream, translation } = await ask(lease, request, generation.signal);
@@ -151,7 +150,10 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
     headers.set("x-accel-buffering", "no"); // nginx before us would collect events otherwise.
   }
   const body = relayBody(upstream.body, {
-    onEnd: end,
+    onEnd(tail) {
+      end(tail);
+      request.onStreamEnd();
+    },
     abort: generation.abort,
     holdsEvents: isEventStream,
     ...(conversation && { abandoned: conversation.client, isKept: async () => await isKept(lease, conversation.id) }),

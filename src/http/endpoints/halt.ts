@@ -30,7 +30,7 @@ export function haltEndpoints(router: Router, generations: Generations): Endpoin
   const chosen = async (call: Call<unknown, unknown>, model: string | undefined): Promise<(generation: Generation) => boolean> => {
     if (model === undefined) {
       const own = callerOf(call);
-      return ({ caller }) => caller === own;
+      return ({ caller }) => caller() === own;
     }
     authorize(call.identity, "manage");
     const { id } = await router.resolve(model);
