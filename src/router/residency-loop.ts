@@ -140,6 +140,12 @@ export class ResidencyLoop implements AsyncDisposable {
     return this.#runs.failed().filter(({ entry }) => !this.#instances.has(entry.id));
   }
 
+  /** Forgets everything about a model that is deleted. */
+  forget(model: string): void {
+    this.forgive(model);
+    this.#runs.forget(model);
+  }
+
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
   forgive(model: string): void {
     this.#crashes.forgive(model);

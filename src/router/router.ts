@@ -435,6 +435,7 @@ class LocalRouter implements Router {
   async deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel> {
     const { catalog, library, events } = this;
     const deleted = await deleteNamed(model, { ...options, catalog, library, gate: this.#gate, loop: this.#loop });
+    this.#loop.forget(deleted.id);
     events.emit({ kind: "deleted", model: deleted.id });
     return deleted;
   }

@@ -7,6 +7,8 @@ import type { ModelRun } from "./model-run.ts";
 export interface RunFailure {
   readonly exitCode: number;
   readonly message: string;
+  /** Its files were not there: nothing is wrong with an engine. */
+  readonly isMissing?: boolean | undefined;
 }
 
 /** A model whose last run ended by itself or never began. */
@@ -71,14 +73,20 @@ export class RunHistory {
     this.#emit({ kind: "unloaded", model, exitCode: failure.exitCode });
   }
 
+  /** The model is no more. */
+  forget(model: string): void {
+    this.#past.delete(model);
+  }
+
   /** Forgets how the last runs ended, not with which arguments. */
   forgive(): void {
     for (const [model, run] of this.#past) this.#past.set(model, { ...run, failure: undefined });
   }
 
+  /** Runs whose engine failed. */
   failed(): readonly FailedRun[] {
     return [...this.#past.values()].flatMap(({ entry, endedMs, failure }) =>
-      failure === undefined ? [] : [{ entry, atMs: endedMs, message: failure.message }],
+      failure === undefined || failure.isMissing === true ? [] : [{ entry, atMs: endedMs, message: failure.message }],
     );
   }
 
@@ -97,10 +105,11 @@ export class RunHistory {
 /** The exit code behind a load that failed. */
 export function failureOf(error: unknown): RunFailure {
   const message = error instanceof Error ? error.message : String(error);
+  const isMissing = error instanceof RouterError && error.code === "MODEL_NOT_DOWNLOADED";
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof InstanceExitedError) return { exitCode: cause.exitCode ?? NO_EXIT_CODE, message };
   }
-  return { exitCode: NO_EXIT_CODE, message };
+  return { exitCode: NO_EXIT_CODE, message, isMissing };
 }
 
 /** Whether a load failed because the engine ended by itself, for another reason than memory. */
