@@ -1,5 +1,6 @@
 import { Option, type Command } from "commander";
-import { LLAMACPP_BACKENDS, type Flags } from "../router/index.ts";
+// Its type only: every command reads this file, and most need no router.
+import type { Flags } from "../router/index.ts";
 
 /** The options that `serve` and `run` share. Defaults are told here and applied where settings are resolved, after the environment. */
 export function addServerOptions(command: Command): Command {
@@ -8,12 +9,14 @@ export function addServerOptions(command: Command): Command {
     .option("--host <address>", "address to listen on (default: localhost, env LEMONADE_HOST)")
     .option("--log-level <level>", "critical, error, warning, info, debug or trace (default: info, env LEMONADE_LOG_LEVEL)")
     .option("--ctx-size <tokens>", "context of a loaded model (default: 4096, env LEMONADE_CTX_SIZE)")
-    .addOption(
-      new Option("--llamacpp <backend>", "llama.cpp build to use (default: auto, env LEMONADE_LLAMACPP)").choices(LLAMACPP_BACKENDS),
+    .option(
+      "--llamacpp <backend>",
+      "llama.cpp build to use: auto, vulkan, rocm, metal, cpu, cuda, system, from-source or embedded (default: auto, env LEMONADE_LLAMACPP)",
     )
     .option("--llamacpp-args <arguments>", "further arguments for llama-server, one string (env LEMONADE_LLAMACPP_ARGS)")
     .option("--llamacpp-bin <path>", "llama-server executable to use (env LEMONADE_LLAMACPP_BIN)")
     .option("--models-dir <dir>", "folder of GGUF files to serve; may be given several times (env LEMONADE_MODELS_DIR)", collect)
+    .option("--registry <file>", "models to know in place of the built-in ones, a file like server_models.json (env LEMONADE_REGISTRY)")
     .option("--max-loaded-models <n>", "models of each kind that stay loaded (default: 1, env LEMONADE_MAX_LOADED_MODELS)")
     .option("--models-max <n>", "models of all kinds that stay loaded, 0 for any number (env LEMONADE_MODELS_MAX)")
     .option("--models-preset <file>", "options per model, a preset file of llama.cpp's router mode (env LEMONADE_MODELS_PRESET)")
@@ -39,6 +42,7 @@ export function serverArguments(flags: Flags): string[] {
     ["--llamacpp", flags.llamacpp],
     ["--llamacpp-args", flags.llamacppArgs],
     ["--llamacpp-bin", flags.llamacppBin],
+    ["--registry", flags.registry],
     ["--max-loaded-models", flags.maxLoadedModels],
     ["--models-max", flags.modelsMax],
     ["--models-preset", flags.modelsPreset],

@@ -1,4 +1,5 @@
 export { describeExit, SupervisedChild, type ChildOptions, type ExitInfo, type StopSteps } from "./child-process.ts";
+export { directoriesFrom, type Directories } from "./directories.ts";
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
 export { LineSplitter } from "./line-splitter.ts";
 export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./log.ts";

@@ -13,7 +13,6 @@ export {
 } from "../catalog/index.ts";
 export {
   addApiKey,
-  directoriesFrom,
   KEY_SCOPES,
   matchApiKey,
   readApiKeys,
@@ -23,7 +22,6 @@ export {
   type KeyScope,
   resolveSettings,
   splitArguments,
-  LLAMACPP_BACKENDS,
   saveLogLevel,
   type Flags,
   type Settings,
