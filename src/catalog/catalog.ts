@@ -60,7 +60,7 @@ export interface Catalog {
    * @throws {@link RouterError} `NOT_A_GGUF`
    */
   inspect(entry: ModelEntry): Promise<ModelInspection | undefined>;
-  /** Absolute paths of a model's files on this disk, whatever they hold: shards in order, projector last; none when they are not all here. */
+  /** Absolute paths of a model's files on this disk, whatever they hold: shards in order, projector last; none when they are not all here. Of an entry of a list: as they were then. */
   pathsOf(entry: ModelEntry): Promise<readonly string[]>;
   /**
    * What a pull has to fetch, and whether to register it afterwards.

@@ -46,6 +46,8 @@ export class DiskCatalog implements Catalog {
   readonly #facts = new FactsCache();
   #registry: Promise<Registry> | undefined;
   #platform: Promise<RecipePlatform> | undefined;
+  /** Files of the entries of the last lists, as they were then: whoever asks for all of them does not look at each again. */
+  readonly #listedPaths = new WeakMap<ModelEntry, readonly string[]>();
   #listed: { readonly inputs: ListInputs; readonly entries: readonly CatalogEntry[] } | undefined;
 
   constructor(options: CatalogOptions) {
@@ -95,10 +97,16 @@ export class DiskCatalog implements Catalog {
     for (const entry of [...registry.byId.values(), ...user.values()]) {
       const found = await this.#entryFiles.find(entry, (repo) => byRepo.get(repo));
       if (found) registered.add(found.files.model);
-      add(await this.#complete(entry, found, flmTags));
+      const complete = await this.#complete(entry, found, flmTags);
+      if (found) this.#listedPaths.set(complete, found.paths);
+      add(complete);
     }
     // A file that a registered model uses is listed under that model's name only.
-    for (const model of await this.#hubModels.list(repositories)) if (!registered.has(model.files.model)) add(model.entry);
+    for (const model of await this.#hubModels.list(repositories)) {
+      if (registered.has(model.files.model)) continue;
+      this.#listedPaths.set(model.entry, model.paths);
+      add(model.entry);
+    }
     return [...byId.values()];
   }
 
@@ -168,6 +176,8 @@ export class DiskCatalog implements Catalog {
   }
 
   async pathsOf(entry: ModelEntry): Promise<readonly string[]> {
+    const listed = this.#listedPaths.get(entry);
+    if (listed) return listed;
     const isRegistered = entry.source === "registry" || entry.source === "user";
     const found = isRegistered ? await this.#entryFiles.find(entry) : await this.#filesOf(entry);
     return found?.paths ?? [];

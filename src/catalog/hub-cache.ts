@@ -1,5 +1,7 @@
-import { readFile, readdir, stat } from "node:fs/promises";
+import { readFileSync, readdirSync, statSync, type Dirent, type Stats } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import {
   isGgufPath,
   isRepoId,
@@ -37,14 +39,24 @@ interface Scan {
 
 /** Folders inside a snapshot below this depth belong to no model repository. */
 const MOST_LEVELS = 4;
-/** So many repositories are checked at once: enough to keep the disk busy, and other work waits little. */
-const CHECKED_AT_ONCE = 256;
+/** After so many looks other work has its turn. */
+const LOOKS_IN_A_ROW = 64;
 
-const mtimeOf = async (path: string): Promise<number | undefined> =>
-  await stat(path).then(
-    (facts) => facts.mtimeMs,
-    () => undefined,
-  );
+/**
+ * A look is a few small questions to the file system, a scan a dozen. They are asked without leaving the thread: through the thread pool
+ * thousands of them take several times as long.
+ */
+const factsOf = (path: string): Stats | undefined => orNothing(() => statSync(path, { throwIfNoEntry: false }));
+const itemsOf = (path: string): readonly Dirent[] => orNothing(() => readdirSync(path, { withFileTypes: true })) ?? [];
+const textOf = (path: string): string | undefined => orNothing(() => readFileSync(path, "utf8"));
+
+function orNothing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * What lies in the Hugging Face cache. Looks again on every call, at the cost of two `stat`s per unchanged repository: of the branch
@@ -62,25 +74,30 @@ export class HubCache {
 
   /** One repository; `undefined` when nothing of it is here. */
   async repository(repo: string): Promise<CachedRepository | undefined> {
-    const known = this.#scans.get(repo);
-    if (known?.isSettled && (await isCurrent(known))) return known.repository;
-    const scan = await scanRepository(this.#root, repo);
-    if (scan) this.#scans.set(repo, scan);
-    else this.#scans.delete(repo);
-    return scan?.repository;
+    return this.#look(repo);
   }
 
   /** All repositories, by name; the same array as long as nothing changes. */
   async list(): Promise<readonly CachedRepository[]> {
     const repos = await this.#repos();
     const found: CachedRepository[] = [];
-    for (let at = 0; at < repos.length; at += CHECKED_AT_ONCE) {
-      const batch = await Promise.all(repos.slice(at, at + CHECKED_AT_ONCE).map(async (repo) => await this.repository(repo)));
-      found.push(...batch.filter((repository) => repository !== undefined));
+    for (const [i, repo] of repos.entries()) {
+      if (i % LOOKS_IN_A_ROW === LOOKS_IN_A_ROW - 1) await setImmediate();
+      const repository = this.#look(repo);
+      if (repository) found.push(repository);
     }
     const isSame = found.length === this.#listed.length && found.every((repository, i) => repository === this.#listed[i]);
     if (!isSame) this.#listed = found;
     return this.#listed;
+  }
+
+  #look(repo: string): CachedRepository | undefined {
+    const known = this.#scans.get(repo);
+    if (known?.isSettled && known.watched.every(({ path, mtimeMs }) => factsOf(path)?.mtimeMs === mtimeMs)) return known.repository;
+    const scan = scanRepository(this.#root, repo);
+    if (scan) this.#scans.set(repo, scan);
+    else this.#scans.delete(repo);
+    return scan?.repository;
   }
 
   async #repos(): Promise<readonly string[]> {
@@ -99,26 +116,19 @@ export class HubCache {
   }
 }
 
-async function isCurrent({ watched }: Scan): Promise<boolean> {
-  const now = await Promise.all(watched.map(async ({ path }) => await mtimeOf(path)));
-  return watched.every(({ mtimeMs }, i) => mtimeMs === now[i]);
-}
-
-async function scanRepository(root: string, repo: string): Promise<Scan | undefined> {
+function scanRepository(root: string, repo: string): Scan | undefined {
   const nowMs = Date.now();
   const watched: { path: string; mtimeMs: number | undefined }[] = [];
   // Time stamps are taken before the content: a change in between is seen next time.
-  const watch = async (path: string): Promise<void> => void watched.push({ path, mtimeMs: await mtimeOf(path) });
-  if (!(await isFolder(join(root, repoFolder(repo))))) return undefined;
+  const watch = (path: string): void => void watched.push({ path, mtimeMs: factsOf(path)?.mtimeMs });
+  if (!factsOf(join(root, repoFolder(repo)))?.isDirectory()) return undefined;
   const refFile = join(root, refPath(repo, "main"));
   const snapshots = join(root, snapshotsFolder(repo));
-  await watch(refFile);
-  const main = await readRef(refFile);
+  watch(refFile);
+  const main = readRef(refFile);
   // A new commit shows in the branch; without one, in the folder of commits.
-  if (main === undefined) await watch(snapshots);
-  const commits = await commitsIn(snapshots, main);
-  const found: CachedSnapshot[] = [];
-  for (const commit of commits) found.push(await scanSnapshot(join(snapshots, commit), watch));
+  if (main === undefined) watch(snapshots);
+  const found = commitsIn(snapshots, main).map((commit) => scanSnapshot(join(snapshots, commit), watch));
   return {
     repository: { repo, snapshots: found },
     watched,
@@ -126,51 +136,46 @@ async function scanRepository(root: string, repo: string): Promise<Scan | undefi
   };
 }
 
-const isFolder = async (path: string): Promise<boolean> =>
-  await stat(path).then(
-    (facts) => facts.isDirectory(),
-    () => false,
-  );
-
-async function readRef(path: string): Promise<string | undefined> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
+function readRef(path: string): string | undefined {
   // The library writes no newline; other tools do.
-  const revision = text?.trim();
+  const revision = textOf(path)?.trim();
   return revision !== undefined && isSafeRevision(revision) ? revision : undefined;
 }
 
 /** The commit of `main` first, or the folder that early Lemonade ports called so, then the others, newest first. */
-async function commitsIn(folder: string, main: string | undefined): Promise<readonly string[]> {
-  const items = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  const names = items.filter((item) => item.isDirectory()).map((item) => item.name);
+function commitsIn(folder: string, main: string | undefined): readonly string[] {
+  const names = itemsOf(folder)
+    .filter((item) => item.isDirectory())
+    .map((item) => item.name);
   if (names.length < 2) return names;
-  const times = new Map(await Promise.all(names.map(async (name) => [name, (await mtimeOf(join(folder, name))) ?? 0] as const)));
+  const times = new Map(names.map((name) => [name, factsOf(join(folder, name))?.mtimeMs ?? 0]));
   const first = main ?? "main";
   return names.toSorted((a, b) => Number(b === first) - Number(a === first) || (times.get(b) ?? 0) - (times.get(a) ?? 0));
 }
 
-async function scanSnapshot(folder: string, watch: (path: string) => Promise<void>): Promise<CachedSnapshot> {
+function scanSnapshot(folder: string, watch: (path: string) => void): CachedSnapshot {
   const files: ListedFile[] = [];
+  let hasManifest = false;
   let isEmpty = true;
-  const visit = async (below: string, level: number): Promise<void> => {
+  const visit = (below: string, level: number): void => {
     const at = join(folder, below);
-    await watch(at);
-    const items = await readdir(at, { withFileTypes: true }).catch(() => []);
-    for (const item of items) {
+    watch(at);
+    for (const item of itemsOf(at)) {
       const path = below === "" ? item.name : `${below}/${item.name}`;
       if (item.isDirectory()) {
-        if (level < MOST_LEVELS) await visit(path, level + 1);
+        if (level < MOST_LEVELS) visit(path, level + 1);
         continue;
       }
       isEmpty = false;
+      if (path === MANIFEST) hasManifest = true;
       if (!isGgufPath(item.name)) continue;
       // Follows the link: an entry whose blob is gone is no file.
-      const facts = await stat(join(folder, path)).catch(() => undefined);
+      const facts = factsOf(join(folder, path));
       if (facts?.isFile()) files.push({ path, sizeBytes: facts.size });
     }
   };
-  await visit("", 0);
-  const unfinished = await unfinishedFiles(folder);
+  visit("", 0);
+  const unfinished = hasManifest ? unfinishedFiles(folder) : NOTHING_UNFINISHED;
   return {
     folder,
     files: files.filter((file) => unfinished.get(file.path) === undefined || unfinished.get(file.path) === file.sizeBytes),
@@ -178,17 +183,18 @@ async function scanSnapshot(folder: string, watch: (path: string) => Promise<voi
   };
 }
 
+const MANIFEST = ".download_manifest.json";
+const NOTHING_UNFINISHED: ReadonlyMap<string, number> = new Map();
+
 /** Newer Lemonade keeps a list of what it is downloading in the snapshot itself; a file in it is whole only at its full size. */
-async function unfinishedFiles(folder: string): Promise<ReadonlyMap<string, number>> {
-  const text = await readFile(join(folder, ".download_manifest.json"), "utf8").catch(() => undefined);
-  if (text === undefined) return new Map();
+function unfinishedFiles(folder: string): ReadonlyMap<string, number> {
   try {
-    const manifest = JSON.parse(text) as { files?: readonly { name?: unknown; size?: unknown }[] };
+    const manifest = JSON.parse(textOf(join(folder, MANIFEST)) ?? "") as { files?: readonly { name?: unknown; size?: unknown }[] };
     return new Map(
       (manifest.files ?? []).map(({ name, size }) => [String(name), typeof size === "number" ? size : Number.POSITIVE_INFINITY]),
     );
   } catch {
     // Being written, or damaged: it cannot say which files are whole, so their headers will.
-    return new Map();
+    return NOTHING_UNFINISHED;
   }
 }

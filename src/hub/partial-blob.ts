@@ -132,7 +132,7 @@ export class PartialBlob implements AsyncDisposable {
     }
   }
 
-  /** Moves the first of the pending chunks to those that are being written: as many as one write takes, and one at least. */
+  /** Moves the first of the pending bytes to those that are being written: whole chunks, or a piece of a large one. */
   #takeBatch(): readonly PendingChunk[] {
     const batch: PendingChunk[] = [];
     let bytes = 0;
@@ -170,6 +170,7 @@ export class PartialBlob implements AsyncDisposable {
       });
     }
     // A blob's name says what it holds. After a power failure a renamed file that was not synced may hold zeros.
+    await this.#syncing;
     await this.#syncing;
     await this.#file.datasync();
     await this.close();

@@ -2,9 +2,9 @@ import { resolve } from "node:path";
 import type { StartOptions, WrappedServer } from "../backends/index.ts";
 import type { CatalogEntry } from "../catalog/index.ts";
 import type { Settings } from "../config/index.ts";
+import { maskSecrets } from "../dialects/llamacpp/index.ts";
 import { RouterError } from "../errors.ts";
-import type { ModelEntry, ModelFiles } from "../model/index.ts";
-import type { PresetOptions } from "../model/presets/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelFiles, type ModelId } from "../model/index.ts";
 import type { BackendChooser } from "./choose-backend.ts";
 import type { LoadOptions } from "./instance.ts";
 import { launchRequest } from "./launch-request.ts";
@@ -12,10 +12,10 @@ import type { PresetCatalog } from "./preset-catalog.ts";
 
 /** How a model would be started. */
 export interface LaunchDescription {
-  /** Program and arguments with port 0; empty when no engine is installed that could run it. */
+  /** Program and arguments with port 0, secrets masked; empty when no engine is installed that could run it. */
   readonly commandLine: readonly string[];
-  /** Its files and the options of its preset, by the names that a preset file uses. */
-  readonly options: PresetOptions;
+  /** Its files and the options of its preset, as a section of a preset file. */
+  readonly preset: string;
 }
 
 export interface ModelLauncherOptions {
@@ -24,13 +24,16 @@ export interface ModelLauncherOptions {
   readonly settings: Settings;
 }
 
-/** Descriptions kept: as many as a long list of models has, so that a list that is asked for every moment stays cheap. */
-const MAX_KEPT = 5000;
+/** What the command lines of models that are started alike differ in. */
+const BLANKS = { id: "\u0000id" as ModelId, model: "\u0000model", mmproj: "\u0000mmproj" };
 
 /** Puts together what a start needs: files, backend, options of the user and of presets. */
 export class ModelLauncher {
   readonly #options: ModelLauncherOptions;
-  readonly #described = new Map<string, Promise<LaunchDescription>>();
+  /** By entry: a list gives the same ones as long as nothing changes, so that one that is asked for every moment stays cheap. */
+  #described = new WeakMap<CatalogEntry, Promise<LaunchDescription>>();
+  /** Command lines with blanks, by what else they depend on. */
+  readonly #forms = new Map<string, Promise<readonly string[]>>();
 
   constructor(options: ModelLauncherOptions) {
     this.#options = options;
@@ -54,19 +57,15 @@ export class ModelLauncher {
 
   /** Starts, installs and reads nothing. */
   async describe(entry: CatalogEntry): Promise<LaunchDescription> {
-    const key = JSON.stringify(entry);
-    let description = this.#described.get(key);
-    if (description === undefined) {
-      if (this.#described.size >= MAX_KEPT) this.#described.clear();
-      description = this.#describe(entry);
-      this.#described.set(key, description);
-    }
+    let description = this.#described.get(entry);
+    if (description === undefined) this.#described.set(entry, (description = this.#describe(entry)));
     return await description;
   }
 
   /** Descriptions are made anew: presets or engines may have changed. */
   forget(): void {
-    this.#described.clear();
+    this.#described = new WeakMap();
+    this.#forms.clear();
   }
 
   /** Which build of llama.cpp runs models here; a form that clients can read when none is installed. */
@@ -75,7 +74,7 @@ export class ModelLauncher {
   }
 
   async #describe(entry: CatalogEntry): Promise<LaunchDescription> {
-    const { catalog, chooseBackend } = this.#options;
+    const { catalog } = this.#options;
     const preset = catalog.presetOf(entry.id);
     const files = await this.#filesOf(entry);
     const options = new Map([
@@ -83,12 +82,39 @@ export class ModelLauncher {
       ...(files.mmproj === undefined ? [] : [["mmproj", files.mmproj] as const]),
       ...(preset?.options ?? []),
     ]);
-    if (!entry.isDownloaded && preset?.launch.modelPath === undefined) return { options, commandLine: [] };
+    const { presetIni } = await import("../model/presets/index.ts");
+    const wouldStart = entry.isDownloaded || preset?.launch.modelPath !== undefined;
+    return { preset: presetIni(entry.id, options), commandLine: wouldStart ? await this.#commandLineOf(entry, files) : [] };
+  }
+
+  async #commandLineOf(entry: CatalogEntry, files: ModelFiles): Promise<readonly string[]> {
+    if (this.#options.catalog.hasSection(entry.id)) return maskSecrets(await this.#askBackend(entry, files));
+    const form = await this.#formOf(entry, files);
+    const filled = new Map<string, string>([
+      [BLANKS.id, entry.id],
+      [BLANKS.model, files.model],
+      [BLANKS.mmproj, files.mmproj ?? ""],
+    ]);
+    return form.map((word) => filled.get(word) ?? word);
+  }
+
+  /** Asking the backend for each of thousands of models would look for its program each time. */
+  async #formOf(entry: CatalogEntry, { mmproj }: ModelFiles): Promise<readonly string[]> {
+    const key = `${entry.recipe} ${kindOfLabels(entry.labels)} ${mmproj !== undefined}`;
+    let form = this.#forms.get(key);
+    if (form === undefined) {
+      const blank = { model: BLANKS.model, mmproj: mmproj === undefined ? undefined : BLANKS.mmproj };
+      this.#forms.set(key, (form = this.#askBackend({ ...entry, id: BLANKS.id }, blank).then(maskSecrets)));
+    }
+    return await form;
+  }
+
+  async #askBackend(entry: ModelEntry, files: ModelFiles): Promise<readonly string[]> {
     try {
-      const backend = await chooseBackend(entry);
-      return { options, commandLine: (await backend.describeLaunch(this.#requestFor(entry, files, {}))) ?? [] };
+      const backend = await this.#options.chooseBackend(entry);
+      return (await backend.describeLaunch(this.#requestFor(entry, files, {}))) ?? [];
     } catch (error) {
-      if (error instanceof RouterError) return { options, commandLine: [] }; // A load would say what is wrong with it.
+      if (error instanceof RouterError) return []; // A load would say what is wrong with it.
       throw error;
     }
   }

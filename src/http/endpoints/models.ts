@@ -2,8 +2,9 @@ import * as v from "valibot";
 import { renderListedModel } from "../../dialects/llamacpp/index.ts";
 import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
-import { json } from "../json.ts";
-import { describeModel } from "./llamacpp-router/index.ts";
+import { json, jsonText } from "../json.ts";
+import { describeModel, isListed } from "./llamacpp-router/index.ts";
+import { ModelRows } from "./model-rows.ts";
 import { requireReachable, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
 
@@ -58,13 +59,22 @@ function renderDetails({ files, facts, contextTokens, memory, totalBytes, freeBy
   };
 }
 
+/** `/v1` is where llama.cpp's clients look, too. Its fields are most of a long list, so Lemonade's own paths are spared them. */
+function isLemonadePath({ url }: Request): boolean {
+  return url.startsWith("/api/", url.indexOf("/", url.indexOf("//") + 2));
+}
+
 export function modelEndpoints(router: Router, { startedMs }: { startedMs: number }): Endpoint[] {
   const createdSeconds = Math.floor(startedMs / 1000);
-  const describe = async (entry: CatalogEntry, identity: Identity): Promise<v.InferOutput<typeof Model>> => ({
-    // llama.cpp's clients look here, too.
-    ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds),
-    ...renderModel(entry, createdSeconds),
-  });
+  const renderPlain = async (entry: CatalogEntry) => renderModel(entry, createdSeconds);
+  /** With what llama.cpp's clients look for in what their own router would list. */
+  const renderFull = async (entry: CatalogEntry, identity: Identity): Promise<v.InferOutput<typeof Model>> => {
+    const model = renderModel(entry, createdSeconds);
+    if (!isListed(router, entry)) return model;
+    return { ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds), ...model };
+  };
+  const plainRows = new ModelRows({ router, tellsMore: () => false, render: renderPlain });
+  const fullRows = new ModelRows({ router, tellsMore: (entry) => isListed(router, entry), render: renderFull });
   return [
     endpoint({
       method: "GET",
@@ -74,10 +84,12 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
       summary: "List the models that are here, or with `show_all=true` the whole catalogue",
       query: v.looseObject({ show_all: v.optional(v.string()), reload: v.optional(v.string()) }),
       answers: { 200: { description: "The models", schema: v.object({ object: v.literal("list"), data: v.array(Model) }) } },
-      async handle({ query, identity }) {
+      async handle({ request, query, identity }) {
         if (query.reload) await router.reload();
         const entries = await router.catalog.list({ all: query.show_all === "true" });
-        return json({ object: "list", data: await Promise.all(entries.map(async (entry) => await describe(entry, identity))) });
+        const rows = isLemonadePath(request) ? plainRows : fullRows;
+        const texts = await Promise.all(entries.map(async (entry) => await rows.text(entry, identity)));
+        return jsonText(`{"object":"list","data":[${texts.join(",")}]}`);
       },
     }),
     endpoint({
@@ -92,11 +104,11 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
         ctx_size: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,9}$/, "must be a number of tokens"))),
       }),
       answers: { 200: { description: "The model", schema: Model } },
-      async handle({ params, query, identity }) {
+      async handle({ request, params, query, identity }) {
         const { id = "" } = params;
         requireReachable(id, identity);
         const entry = await router.resolve(id);
-        const model = await describe(entry, identity);
+        const model = await (isLemonadePath(request) ? renderPlain(entry) : renderFull(entry, identity));
         if (query.details !== "true") return json(model);
         const contextTokens = query.ctx_size === undefined ? undefined : Number(query.ctx_size);
         return json({ ...model, ...renderDetails(await router.details(entry, { contextTokens })) });

@@ -13,7 +13,7 @@ const STATUS: Readonly<Record<ModelRun["state"], StatusValue>> = {
 /** The models that llama.cpp's clients see: those that are here, those that the preset file names, and those on their way. */
 export async function describeModels(router: Router, identity: Identity): Promise<ListedModel[]> {
   const known = await router.catalog.list({ all: true });
-  const entries = known.filter(({ id, isDownloaded }) => isDownloaded || router.presets.hasSection(id));
+  const entries = known.filter((entry) => isListed(router, entry));
   const downloads = new Map((await router.library.running()).map((download) => [download.label, download]));
   const listed = await Promise.all(entries.map(async (entry) => await describeModel(router, { entry, identity })));
   const names = new Set(listed.map(({ id }) => id));
@@ -21,17 +21,20 @@ export async function describeModels(router: Router, identity: Identity): Promis
   return [...listed, ...arriving].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
+/** Whether llama.cpp's router would know a model: it is here, or the preset file names it. */
+export function isListed(router: Router, { id, isDownloaded }: CatalogEntry): boolean {
+  return isDownloaded || router.presets.hasSection(id);
+}
+
 /** Paths on this machine are shown to whoever administers it. */
 export async function describeModel(
   router: Router,
   { entry, identity }: { entry: CatalogEntry; identity: Identity },
 ): Promise<ListedModel> {
-  const { presetIni } = await import("../../../model/presets/index.ts");
   const run = router.runOf(entry);
   const planned = await router.describeLaunch(entry);
   const preset = router.presets.presetOf(entry.id)?.launch;
-  const commandLine = maskSecrets(run.commandLine.length > 0 ? run.commandLine : planned.commandLine);
-  const ini = presetIni(entry.id, planned.options);
+  const commandLine = run.commandLine.length > 0 ? maskSecrets(run.commandLine) : planned.commandLine;
   const isShown = identity.scopes.includes("admin");
   return {
     id: entry.id,
@@ -39,7 +42,7 @@ export async function describeModel(
     tags: preset?.tags ?? [],
     status: STATUS[run.state],
     args: isShown ? commandLine : commandLine.map(redactForStrangers),
-    preset: isShown ? ini : redactForStrangers(ini),
+    preset: isShown ? planned.preset : redactForStrangers(planned.preset),
     failure: run.failure && { ...run.failure, message: isShown ? run.failure.message : redactForStrangers(run.failure.message) },
     source: sourceOf(router, entry),
     isRemovable: isRemovable(router, entry),
