@@ -43,6 +43,13 @@ export function cutTo(text: string, width: number): string {
   return `${kept}…`;
 }
 
+/** The text, or as much of its end as fits with an ellipsis before it: in paths and checkpoints the end tells more. */
+export function cutStartTo(text: string, width: number): string {
+  if (displayWidth(text) <= width) return text;
+  const letters = graphemes(text);
+  return `…${letters.slice(letters.length - width + 1).join("")}`;
+}
+
 function displayWidth(text: string): number {
   return isPlain(text) ? text.length : graphemes(text).length;
 }

@@ -84,6 +84,15 @@ export interface PullRequest {
 /** `waiting`: another program is writing one of the files. */
 export type DownloadState = "running" | "waiting" | "paused" | "done" | "failed" | "cancelled";
 
+/** One file of a download. */
+export interface DownloadedFile {
+  readonly path: string;
+  readonly bytes_done: number;
+  readonly bytes_total: number;
+  readonly bytes_per_second: number | null;
+  readonly eta_seconds: number | null;
+}
+
 /** A download job: one per set of files. Sizes in bytes. */
 export interface Download {
   readonly id: string;
@@ -95,7 +104,7 @@ export interface Download {
   readonly bytes_per_second: number | null;
   readonly eta_seconds: number | null;
   readonly error: string | null;
-  readonly files: readonly { readonly path: string; readonly bytes_done: number; readonly bytes_total: number }[];
+  readonly files: readonly DownloadedFile[];
 }
 
 export interface FoundRepo {

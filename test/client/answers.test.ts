@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type {
   Backend,
   Download,
+  DownloadedFile,
   FoundRepo,
   Health,
   LoadedModel,
@@ -84,6 +85,14 @@ const SYSTEM = { "OS Version": text, Processor: text, "Physical Memory": text, d
   Shape<SystemInfo>
 >;
 
+const DOWNLOADED_FILE = {
+  path: text,
+  bytes_done: count,
+  bytes_total: count,
+  bytes_per_second: maybeCount,
+  eta_seconds: maybeCount,
+} satisfies Shape<DownloadedFile>;
+
 const DOWNLOAD = {
   id: text,
   model: text,
@@ -94,7 +103,7 @@ const DOWNLOAD = {
   bytes_per_second: maybeCount,
   eta_seconds: maybeCount,
   error: maybeText,
-  files: v.array(v.object({ path: text, bytes_done: count, bytes_total: count })),
+  files: v.array(v.object(DOWNLOADED_FILE)),
 } satisfies Shape<Download>;
 
 const REPO = { repo: text, downloads: count, likes: count, gated: flag, last_modified: maybeText } satisfies Shape<FoundRepo>;

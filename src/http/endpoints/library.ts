@@ -200,6 +200,12 @@ function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> 
     eta_seconds: status.etaSeconds ?? null,
     waiting_for: status.waitingFor ?? null,
     error: status.error?.message ?? null,
-    files: status.files.map(({ path, bytes, sizeBytes }) => ({ path, bytes_done: bytes, bytes_total: sizeBytes })),
+    files: status.files.map(({ path, bytes, sizeBytes, bytesPerSecond, etaSeconds }) => ({
+      path,
+      bytes_done: bytes,
+      bytes_total: sizeBytes,
+      bytes_per_second: bytesPerSecond ?? null,
+      eta_seconds: etaSeconds ?? null,
+    })),
   };
 }
