@@ -36,6 +36,8 @@ export interface ModelInspection {
   readonly facts: GgufFacts;
   /** Absolute paths, shards in order, projector last. */
   readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
+  /** Size of the projector among them; 0 without one. */
+  readonly projectorBytes: number;
 }
 
 /** Answers which models exist. Looks at the disk each time, cheaply: changes made by others are seen by the next call. */

@@ -172,7 +172,8 @@ export class DiskCatalog implements Catalog {
     const facts = found && (await this.#readFacts(found));
     if (!found || !facts) return undefined;
     const files = await Promise.all(found.paths.map(async (path) => ({ path, sizeBytes: (await stat(path)).size })));
-    return { facts, files };
+    const projectorBytes = files.find(({ path }) => path === found.files.mmproj)?.sizeBytes ?? 0;
+    return { facts, files, projectorBytes };
   }
 
   async pathsOf(entry: ModelEntry): Promise<readonly string[]> {

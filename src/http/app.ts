@@ -58,7 +58,7 @@ export function allEndpoints(options: AppOptions): Endpoint[] {
   const endpoints: Endpoint[] = [
     ...inferenceEndpoints(relaying),
     ...haltEndpoints(router, generations),
-    ...modelEndpoints(router, { startedMs: Date.now() }),
+    ...modelEndpoints(router, { startedMs: Date.now(), system: options.system }),
     ...libraryEndpoints(router),
     ...engineEndpoints(router.engines),
     ...residencyEndpoints(router, { version }),

@@ -17,6 +17,8 @@ import {
   type VariantOffer,
 } from "../model/index.ts";
 import { writeFileAtomic, type Log } from "../platform/index.ts";
+import { inspectOnHub } from "./inspect-on-hub.ts";
+import type { ModelFacts } from "./model-details.ts";
 import { openHub, type Hub } from "./open-hub.ts";
 
 /** The models that an engine keeps itself, by its own names for them. */
@@ -193,6 +195,12 @@ export class ModelLibrary implements AsyncDisposable {
     if (parsed === undefined) throw new RouterError("INVALID_REQUEST", `${JSON.stringify(checkpoint)} is no repository: write org/repo`);
     const { client } = await this.#open();
     return listVariants((await client.listFiles(parsed.repo, { signal })).files);
+  }
+
+  /** What a model that is not here would bring. */
+  async inspect(entry: ModelEntry, signal: AbortSignal): Promise<ModelFacts> {
+    const [{ client }, set] = await Promise.all([this.#open(), this.#filesOf(entry, signal)]);
+    return await inspectOnHub(client, set, { entry, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ import type {
   LoadedModel,
   Model,
   ModelDetails,
+  ModelMemory,
   ModelFile,
   SystemInfo,
   Variant,
@@ -48,19 +49,21 @@ const MEMORY = {
   available: count,
   free: count,
   fits: flag,
-} satisfies Shape<ModelDetails["memory"]>;
+  fits_now: flag,
+  gpus: v.array(v.object({ name: text, memory: count, fits: flag })),
+} satisfies Shape<ModelMemory>;
 
 const DETAILS = {
   ...MODEL,
   files: v.array(v.object(FILE)),
-  architecture: text,
+  architecture: maybeText,
   quantization: maybeText,
-  parameters: count,
+  parameters: maybeCount,
   context_length: maybeCount,
-  chat_template: flag,
-  tool_calls: flag,
+  chat_template: v.nullable(flag),
+  tool_calls: v.nullable(flag),
   pooling: maybeText,
-  memory: v.object(MEMORY),
+  memory: v.nullable(v.object(MEMORY)),
 } satisfies Shape<ModelDetails>;
 
 const LOADED = {

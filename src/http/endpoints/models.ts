@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { renderListedModel } from "../../dialects/llamacpp/index.ts";
-import type { CatalogEntry, ModelDetails, Router } from "../../router/index.ts";
+import type { CatalogEntry, GpuFacts, ModelDetails, Router, SystemReporter } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json, jsonText } from "../json.ts";
 import { describeModel, isListed } from "./llamacpp-router/index.ts";
@@ -36,26 +36,37 @@ export function renderModel(entry: CatalogEntry, createdSeconds: number): v.Infe
   };
 }
 
-function renderDetails({ files, facts, contextTokens, memory, totalBytes, freeBytes }: ModelDetails): Record<string, unknown> {
+function renderDetails(details: ModelDetails, gpus: readonly GpuFacts[]): Record<string, unknown> {
+  const { files, facts } = details;
   return {
     files: files.map(({ path, sizeBytes }) => ({ path, size: sizeBytes })),
-    architecture: facts.architecture,
-    quantization: facts.quant ?? null,
-    parameters: facts.parameterCount,
-    context_length: facts.contextTokens ?? null,
-    chat_template: facts.hasChatTemplate,
-    tool_calls: facts.hasToolTemplate,
-    pooling: facts.pooling ?? null,
-    memory: {
-      ctx_size: contextTokens,
-      weights: memory.weightsBytes,
-      kv_cache: memory.kvCacheBytes,
-      compute: memory.computeBytes,
-      total: memory.totalBytes,
-      available: totalBytes,
-      free: freeBytes,
-      fits: memory.totalBytes <= totalBytes,
-    },
+    architecture: facts?.architecture ?? null,
+    quantization: facts?.quant ?? null,
+    parameters: facts?.parameterCount ?? null,
+    context_length: facts?.contextTokens ?? null,
+    chat_template: facts?.hasChatTemplate ?? null,
+    tool_calls: facts?.hasToolTemplate ?? null,
+    pooling: facts?.pooling ?? null,
+    memory: renderMemory(details, gpus),
+  };
+}
+
+function renderMemory({ memory, contextTokens, totalBytes, freeBytes }: ModelDetails, gpus: readonly GpuFacts[]): unknown {
+  if (memory === undefined) return null;
+  const devices = gpus.flatMap(({ name, memoryBytes, isIntegrated }) =>
+    memoryBytes === undefined || isIntegrated ? [] : [{ name, memoryBytes }],
+  );
+  return {
+    ctx_size: contextTokens,
+    weights: memory.weightsBytes,
+    kv_cache: memory.kvCacheBytes,
+    compute: memory.computeBytes,
+    total: memory.totalBytes,
+    available: totalBytes,
+    free: freeBytes,
+    fits: memory.totalBytes <= totalBytes,
+    fits_now: memory.totalBytes <= freeBytes,
+    gpus: devices.map(({ name, memoryBytes }) => ({ name, memory: memoryBytes, fits: memory.totalBytes <= memoryBytes })),
   };
 }
 
@@ -64,7 +75,7 @@ function isLemonadePath({ url }: Request): boolean {
   return url.startsWith("/api/", url.indexOf("/", url.indexOf("//") + 2));
 }
 
-export function modelEndpoints(router: Router, { startedMs }: { startedMs: number }): Endpoint[] {
+export function modelEndpoints(router: Router, { startedMs, system }: { startedMs: number; system: SystemReporter }): Endpoint[] {
   const createdSeconds = Math.floor(startedMs / 1000);
   const renderPlain = async (entry: CatalogEntry) => renderModel(entry, createdSeconds);
   /** With what llama.cpp's clients look for in what their own router would list. */
@@ -104,14 +115,18 @@ export function modelEndpoints(router: Router, { startedMs }: { startedMs: numbe
         ctx_size: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,9}$/, "must be a number of tokens"))),
       }),
       answers: { 200: { description: "The model", schema: Model } },
-      async handle({ request, params, query, identity }) {
+      async handle({ request, params, query, identity, signal }) {
         const { id = "" } = params;
         requireReachable(id, identity);
         const entry = await router.resolve(id);
         const model = await (isLemonadePath(request) ? renderPlain(entry) : renderFull(entry, identity));
         if (query.details !== "true") return json(model);
         const contextTokens = query.ctx_size === undefined ? undefined : Number(query.ctx_size);
-        return json({ ...model, ...renderDetails(await router.details(entry, { contextTokens })) });
+        const [details, { facts }] = await Promise.all([
+          router.details(entry, { contextTokens, signal }),
+          system.report({ complete: true, signal }),
+        ]);
+        return json({ ...model, ...renderDetails(details, facts.gpus) });
       },
     }),
   ];
