@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { renderConditions, renderTable, type Report } from "./report.ts";
+import { renderConditions, renderTables, type Report } from "./report.ts";
 
 const PAGE = join(import.meta.dir, "..", "docs", "performance.md");
 const [BEGIN, END] = ["<!-- bench: begin -->", "<!-- bench: end -->"];
@@ -10,6 +10,6 @@ export async function writeDocs(report: Report): Promise<string> {
   const [head, rest = ""] = page.split(BEGIN, 2);
   const tail = rest.split(END, 2)[1];
   if (head === undefined || tail === undefined) throw new Error(`${PAGE} has lost its marks ${BEGIN} and ${END}`);
-  await Bun.write(PAGE, `${head}${BEGIN}\n${renderConditions(report)}\n\n${renderTable(report.rows)}\n${END}${tail}`);
+  await Bun.write(PAGE, `${head}${BEGIN}\n${renderConditions(report)}\n\n${renderTables(report)}\n${END}${tail}`);
   return PAGE;
 }
