@@ -42,7 +42,7 @@ export function renderTables({ rows, modelRows }: Pick<Report, "rows" | "modelRo
   return [rows.length > 0 ? [renderServing(rows)] : [], modelRows.length > 0 ? [renderModels(modelRows)] : []].flat().join("\n\n");
 }
 
-function renderServing(rows: readonly Row[]): string {
+export function renderServing(rows: readonly Row[]): string {
   const lines = rows.map((row) => {
     const verdict = judge(row);
     const share = shareOfNginx(row);
@@ -54,7 +54,7 @@ function renderServing(rows: readonly Row[]): string {
 
 const MODEL_HEADINGS = ["what", "curl", "curl, sync, sha256sum", "hf download", "lemonade", "budget", ""] as const;
 
-function renderModels(rows: readonly ModelRow[]): string {
+export function renderModels(rows: readonly ModelRow[]): string {
   const lines = rows.map((row) => {
     const cells = (["curl", "verified", "hf", "lemonade"] as const).map((contender) => renderSummary(row.of[contender], row.unit));
     const verdict = judgeModels(row);

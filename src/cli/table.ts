@@ -28,8 +28,8 @@ export function formatTable(
 
 /** Exactly so wide: padded with blanks, or cut with an ellipsis. */
 function fit(cell: string, width: number): string {
-  const excess = displayWidth(cell) - width;
-  return excess > 0 ? cutTo(cell, width) : cell + " ".repeat(-excess);
+  const cut = cutTo(cell, width);
+  return isPlain(cut) ? cut.padEnd(width) : cut + " ".repeat(width - displayWidth(cut));
 }
 
 /** The text, or as much of it as fits with an ellipsis behind it. */
