@@ -121,7 +121,6 @@ function scanRepository(root: string, repo: string): Scan | undefined {
   const watched: { path: string; mtimeMs: number | undefined }[] = [];
   // Time stamps are taken before the content: a change in between is seen next time.
   const watch = (path: string): void => void watched.push({ path, mtimeMs: factsOf(path)?.mtimeMs });
-  if (!factsOf(join(root, repoFolder(repo)))?.isDirectory()) return undefined;
   const refFile = join(root, refPath(repo, "main"));
   const snapshots = join(root, snapshotsFolder(repo));
   watch(refFile);
@@ -129,6 +128,7 @@ function scanRepository(root: string, repo: string): Scan | undefined {
   // A new commit shows in the branch; without one, in the folder of commits.
   if (main === undefined) watch(snapshots);
   const found = commitsIn(snapshots, main).map((commit) => scanSnapshot(join(snapshots, commit), watch));
+  if (found.length === 0 && !factsOf(join(root, repoFolder(repo)))?.isDirectory()) return undefined;
   return {
     repository: { repo, snapshots: found },
     watched,

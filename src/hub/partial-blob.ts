@@ -7,8 +7,8 @@ import { freeBytes } from "./free-bytes.ts";
 
 /** Writes of this size cost little per byte and find their bytes still in the processor's caches; larger ones take twice the time. */
 const WRITE_BYTES = 1 << 19;
-/** So much may wait to be written before no more is taken. */
-const MOST_PENDING_BYTES = 1 << 22;
+/** So much may wait to be written before no more is taken: a larger reserve is no faster. */
+const MOST_PENDING_BYTES = 1 << 20;
 /** The disk is told to catch up this often, so that little is left to wait for at the end. */
 const SYNC_EVERY_BYTES = 1 << 27;
 /** A slow download is written this often, so that a killed process loses little of it. */
