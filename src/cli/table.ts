@@ -8,10 +8,7 @@ export function formatTable(
   { maxWidth }: { maxWidth?: number | undefined } = {},
 ): string {
   const least = headings.map((heading) => heading.length + 2);
-  const widths = [...least];
-  for (const row of rows) {
-    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, displayWidth(cell));
-  }
+  const widths = least.map((width, i) => rows.reduce((widest, row) => Math.max(widest, displayWidth(row[i] ?? "")), width));
   let excess = maxWidth === undefined ? 0 : widths.reduce((sum, width) => sum + width + 2, -2) - maxWidth;
   for (let i = widths.length - 1; i >= 0 && excess > 0; i--) {
     const [width = 0, smallest = 0] = [widths[i], least[i]];
