@@ -58,7 +58,7 @@ function bump(old: ReleaseTable, { name, oldTag, tag, published }: Bump): Releas
   });
   if (missing.length > 0) fail(`Release ${tag} lacks ${missing.join(", ")}\nIt has ${published.map((asset) => asset.name).join(", ")}`);
   const sources = Object.fromEntries(Object.entries(old.sources).map(([key, value]) => [key, key === name ? { ...value, tag } : value]));
-  return { sources, builds, sha256: Object.fromEntries(Object.entries(sha256).toSorted(([a], [b]) => (a < b ? -1 : 1))) };
+  return { ...old, sources, builds, sha256: Object.fromEntries(Object.entries(sha256).toSorted(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
 /** Every published file of a template: several for one that names a family of GPUs. */

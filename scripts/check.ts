@@ -1,5 +1,5 @@
 /**
- * Everything a change must pass, in one command: format, lint, types, the engines that tests need, all tests, the built artefacts.
+ * Everything a change must pass, in one command: format, lint, types, the API reference, the engines that tests need, all tests, the built artefacts.
  * Runs every step, prints the totals last and exits non-zero when anything failed. `--only tests` runs one step.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -26,6 +26,7 @@ const steps: readonly Step[] = [
   command("format", npmTool("oxfmt", "--check")),
   command("lint", npmTool("oxlint", "--type-aware", "--deny-warnings")),
   command("types", npmTool("tsc", "--noEmit")),
+  command("API reference", [process.execPath, "scripts/docs-api.ts"]),
   command("engine: embedded", [...lemonade, "install", "embedded"]),
   { name: "engine: llama-server", run: installLlamaServer },
   { name: "tests", run: runTests },

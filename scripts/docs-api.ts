@@ -12,7 +12,8 @@ const wanted = (await Bun.file(join(folder, "package.json")).json()) as { devDep
 const installed = (await Bun.file(join(typedoc, "package.json"))
   .json()
   .catch(() => ({}))) as { version?: string };
-if (installed.version !== wanted.devDependencies["typedoc"]) await run(["npm", "ci", "--ignore-scripts", "--prefix", folder]);
+if (installed.version !== wanted.devDependencies["typedoc"])
+  await run([process.platform === "win32" ? "npm.cmd" : "npm", "ci", "--ignore-scripts", "--prefix", folder]);
 // The whole package for readers, then without output the part whose every name must be documented and exported.
 for (const options of ["typedoc.json", "llama-server.json"]) {
   await run(["node", join(typedoc, "bin", "typedoc"), "--options", join(folder, options)]);

@@ -16,8 +16,13 @@ for (const engine of ENGINES.filter((name) => hasEngine(name))) {
   await using workspace = await createWorkspace();
   await using server = await startLemonade({ workspace, engine });
   const cycle = async () => {
-    await server.post("/v1/load", { model_name: "tiny" });
-    await server.post("/v1/unload", {});
+    for (const [path, body] of [
+      ["/v1/load", { model_name: "tiny" }],
+      ["/v1/unload", {}],
+    ] as const) {
+      const response = await server.post(path, body);
+      if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+    }
   };
   const measure = async () => ({ megabytes: await residentMegabytes(server.pid), files: (await readdir(`/proc/${server.pid}/fd`)).length });
   for (let i = 0; i < WARM_UP; i++) await cycle();

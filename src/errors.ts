@@ -34,6 +34,7 @@ export const ERRORS = {
   GENERATION_HALTED: { status: 410, retryable: false },
   ENGINE_KEEPS_CRASHING: { status: 503, retryable: true },
   UPSTREAM_UNREACHABLE: { status: 502, retryable: true },
+  OUT_OF_DESCRIPTORS: { status: 503, retryable: true },
   SHUTTING_DOWN: { status: 503, retryable: true },
   NOT_A_GGUF: { status: 422, retryable: false },
   VARIANT_NOT_FOUND: { status: 404, retryable: false },
@@ -82,15 +83,23 @@ export class InstanceExitedError extends RouterError {
   readonly logTail: readonly string[];
   /** Undefined when a signal ended it, or when it is not known. */
   readonly exitCode: number | undefined;
+  /** The signal that ended it, unless it was ours. */
+  readonly signal: string | undefined;
 
   constructor(
     model: string,
-    exit: { readonly how: string; readonly logTail: readonly string[]; readonly code?: number | null | undefined },
+    exit: {
+      readonly how: string;
+      readonly logTail: readonly string[];
+      readonly code?: number | null | undefined;
+      readonly signal?: string | null | undefined;
+    },
     options?: RouterErrorOptions,
   ) {
     super("INSTANCE_EXITED", `The engine of ${model} ended unexpectedly (${exit.how})`, options);
     this.logTail = exit.logTail;
     this.exitCode = exit.code ?? undefined;
+    this.signal = exit.signal ?? undefined;
   }
 }
 

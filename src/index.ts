@@ -1,17 +1,11 @@
 // The public library: named re-exports only. Everything reachable from here runs on Bun and on Node 22 and newer.
 export { ERRORS, InstanceExitedError, RouterError, type ErrorCode } from "./errors.ts";
-export {
-  buildTinyModel,
-  TINY_SENTENCE,
-  type ModelEntry,
-  type ModelFiles,
-  type ModelId,
-  type ModelKind,
-  type TinyOptions,
-} from "./model/index.ts";
+export type { ModelEntry, ModelFiles, ModelId, ModelKind } from "./model/index.ts";
+export { buildTinyModel, TINY_SENTENCE, type TinyOptions } from "./model/tiny/index.ts";
 export { Log, type LogLevel, type LogLine } from "./platform/index.ts";
 export {
   createRouter,
+  installBinaries,
   resolveSettings,
   type Lease,
   type LoadOptions,
@@ -25,8 +19,12 @@ export {
   defaultVariant,
   describeArgv,
   detectTarget,
+  endLeftovers,
   ENGLISH_MESSAGES,
+  EXEC_NAME,
+  executableName,
   ExecutableNotFoundError,
+  extractArchive,
   FALLBACK_PORT,
   FIRST_GENERATION_MESSAGES,
   formatError,
@@ -66,11 +64,17 @@ export {
   type Embeddings,
   type EmbeddingsRequest,
   type ExitInfo,
+  type ExtractOptions,
   type FileLockWait,
   type FreePortOptions,
   type HealthOptions,
   type HealthStatus,
   type InferenceProcess,
+  type InstallBinariesOptions,
+  type InstalledBinary,
+  type InstallProgress,
+  type InstallProgressListener,
+  type InstallStage,
   type IoOperation,
   type JsonObject,
   type LlamaServerErrorCode,

@@ -66,15 +66,16 @@ function show(models, loaded) {
 
 function row({ id, size }, status) {
   const progress = status?.load_progress ? ` ${Math.round(status.load_progress * 100)} %` : "";
-  const button = make("button", { textContent: status === undefined ? "Load" : "Unload", type: "button" });
+  const isLoaded = status !== undefined && status.state !== "failed";
+  const button = make("button", { textContent: isLoaded ? "Unload" : "Load", type: "button" });
   button.setAttribute("aria-label", `${button.textContent} ${id}`);
-  button.addEventListener("click", () => void change(status === undefined ? "load" : "unload", id));
+  button.addEventListener("click", () => void change(isLoaded ? "unload" : "load", id));
   return make(
     "tr",
     {},
     make("td", { textContent: id }),
     make("td", { textContent: size ? `${size} GB` : "" }),
-    make("td", { textContent: status === undefined ? "" : `${status.state}${progress}` }),
+    make("td", { textContent: status === undefined ? "" : `${status.state}${progress}`, title: status?.notes.join("\n") ?? "" }),
     make("td", {}, button),
   );
 }

@@ -21,6 +21,8 @@ const FLAGS = [
   "--ubatch-size N",
   "--no-ui",
   "-ngl, --gpu-layers N",
+  // Builds with a router mode end with their standard input, as this one does.
+  "--models-max N",
 ];
 
 const words = process.argv.slice(2);

@@ -39,8 +39,7 @@ export async function launchEngine({ onLine, onProgress, onReport, ...options }:
       const stateLine = parseStateLine(line);
       if (stateLine === undefined) {
         // A line of the protocol is set apart by a blank one before it.
-        if (line !== "" || stream === "stderr") onLine(line, stream);
-        return;
+        return line !== "" || stream === "stderr" ? onLine(line, stream) : undefined;
       }
       speaksProtocol = true;
       if (stateLine.state === "ready") {
@@ -48,6 +47,7 @@ export async function launchEngine({ onLine, onProgress, onReport, ...options }:
         ready.resolve();
       } else if (stateLine.state === "sleeping") onReport?.({ kind: "sleeping" });
       else if (stateLine.progress !== undefined) onProgress?.(stateLine.progress);
+      return undefined;
     },
   });
   return { child, saysReady: ready.promise, speaksProtocol: () => speaksProtocol };

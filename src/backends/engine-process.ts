@@ -1,10 +1,14 @@
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
-import { describeExit, pickFreePort, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
+import { describeExit, pickFreePort, prepareFetch, saysNoDescriptors, type ExitInfo, type SupervisedChild } from "../platform/index.ts";
 import type { BackendContext } from "./backend.ts";
 import { launchEngine, untilReady, type LaunchedEngine } from "./engine-launch.ts";
+import type { EngineOutput, OutputLine } from "./engine-output.ts";
 import { EXIT_LINE } from "./engine-protocol.ts";
+import { EngineTelemetry, type EngineFact } from "./engine-telemetry.ts";
 import { explainStartFailure, isPortTaken } from "./explain-start-failure.ts";
-import type { LaunchRequest, StartOptions, WrappedServer, WrappedServerState } from "./wrapped-server.ts";
+import { tieToParent } from "./install/tie-to-parent.ts";
+import { logEngineLine } from "./log-engine-line.ts";
+import type { LaunchRequest, StartOptions, WrappedServer } from "./wrapped-server.ts";
 
 /** One attempt to start an engine: another one may follow with other arguments when it fails. */
 export interface LaunchPlan {
@@ -24,8 +28,13 @@ export interface EngineProcessOptions {
   readonly plansFor: (port: number) => readonly LaunchPlan[];
   /** Path that answers 200 once requests are welcome. Defaults to `/health`. */
   readonly healthPath?: string | undefined;
-  /** Whether it ends when it is told to on its standard input, as llama.cpp's children do. Defaults to true. */
-  readonly takesExitLine?: boolean | undefined;
+  /** Makes what understands the output of one process. Without it every line is a text like any other. */
+  readonly readOutput?: ((onFact: (fact: EngineFact) => void) => EngineOutput) | undefined;
+  /**
+   * Whether it ends when it is told to on its standard input and when that closes, as llama.cpp's children do. Defaults to true. One that
+   * does not is started by a shell which sees to it.
+   */
+  readonly followsInput?: boolean | undefined;
   /** The name that the engine knows its model by, where that is not the one it was given. */
   readonly upstreamModel?: string | undefined;
 }
@@ -43,17 +52,17 @@ export class EngineProcess implements WrappedServer {
   readonly #exited = Promise.withResolvers<ExitInfo>();
   readonly #notes: string[] = [];
   #child: SupervisedChild | undefined;
-  #state: WrappedServerState = "idle";
+  #isStarted = false;
   #port = 0;
   #plan: LaunchPlan | undefined;
+  #telemetry: EngineTelemetry;
+  #isStopping = false;
+  #isKilled = false;
 
   constructor(options: EngineProcessOptions) {
     this.backend = options.backend;
     this.#options = options;
-  }
-
-  get state(): WrappedServerState {
-    return this.#state;
+    this.#telemetry = new EngineTelemetry(options.request.contextTokens);
   }
 
   get baseUrl(): string {
@@ -73,6 +82,10 @@ export class EngineProcess implements WrappedServer {
     return this.#options.upstreamModel;
   }
 
+  get telemetry(): EngineTelemetry {
+    return this.#telemetry;
+  }
+
   get notes(): readonly string[] {
     return this.#notes;
   }
@@ -86,25 +99,24 @@ export class EngineProcess implements WrappedServer {
   }
 
   async start(options: StartOptions): Promise<void> {
-    if (this.#state !== "idle") throw new Error(`This engine is ${this.#state}; make a new one to start again`);
-    this.#state = "starting";
+    if (this.#isStarted) throw new Error("This engine was started before; make a new one to start again");
+    this.#isStarted = true;
     try {
       await this.#startWithFallbacks(options);
     } catch (error) {
-      this.#state = "failed";
       await this.#child?.stop({ stepMs: 1000 });
       throw error;
     }
   }
 
-  async isHealthy(signal: AbortSignal): Promise<boolean> {
+  async isHealthy(signal: AbortSignal): Promise<boolean | undefined> {
     try {
       // A connection of its own: a kept one may just have been closed by the engine.
       const response = await fetch(this.#healthUrl, { signal, keepalive: false });
       await response.body?.cancel();
       return response.ok;
-    } catch {
-      return false;
+    } catch (error) {
+      return saysNoDescriptors(error) ? undefined : false;
     }
   }
 
@@ -114,12 +126,12 @@ export class EngineProcess implements WrappedServer {
 
   async stop(): Promise<void> {
     if (this.#child === undefined) return;
-    if (this.#state === "ready" || this.#state === "starting") this.#state = "stopping";
-    await this.#child.stop({ exitLine: this.#options.takesExitLine === false ? undefined : EXIT_LINE });
-    this.#state = this.#state === "stopping" ? "stopped" : this.#state;
+    this.#isStopping = true;
+    await this.#child.stop({ exitLine: this.#options.followsInput === false ? undefined : EXIT_LINE });
   }
 
   kill(): void {
+    this.#isKilled = true;
     this.#child?.kill();
   }
 
@@ -129,7 +141,9 @@ export class EngineProcess implements WrappedServer {
 
   async #startWithFallbacks(options: StartOptions): Promise<void> {
     const { request, context } = this.#options;
+    prepareFetch();
     let failure: unknown;
+    let hasMadeRoom = false;
     for (let planIndex = 0, attempt = 1; ; attempt++) {
       this.#port = await pickFreePort();
       const plans = this.#options.plansFor(this.#port);
@@ -141,16 +155,24 @@ export class EngineProcess implements WrappedServer {
           this.#notes.push(plan.note);
           context.log.warning(request.model, plan.note);
         }
-        this.#state = "ready";
-        void child.exited.then((exit) => {
-          if (this.#state === "ready") this.#state = "failed";
+        void child.ended.then(async (exit) => {
+          // Requests that an engine has dropped wait for the news, not for its last words: what it has forked may hold those back.
+          if (this.#isStopping) await child.exited;
           this.#exited.resolve(exit);
         });
         return;
       } catch (error) {
         options.signal.throwIfAborted();
+        // A program that cannot even be executed cannot be for the CPU either.
+        if (!(error instanceof RouterError && error.cause instanceof InstanceExitedError)) throw error;
         failure = error;
         if (isPortTaken(this.logTail()) && attempt < PORT_ATTEMPTS) continue;
+        // Before the next plan: on the CPU it would run slowly beside a model that nobody uses.
+        if (error.code === "OUT_OF_MEMORY" && !hasMadeRoom && (await options.makeRoom?.()) === true) {
+          options.signal.throwIfAborted();
+          hasMadeRoom = true;
+          continue;
+        }
         planIndex++;
         if (plans[planIndex] !== undefined) context.log.warning(request.model, errorMessage(error));
       }
@@ -164,23 +186,32 @@ export class EngineProcess implements WrappedServer {
     context.log.debug(request.model, `starting ${plan.command} ${plan.args.join(" ")}`);
     const engine = await this.#launch(plan, options);
     this.#child = engine.child;
+    if (this.#isKilled) engine.child.kill(); // Meant for it, and came while it was being spawned.
     const outcome = await untilReady(engine, { healthUrl: this.#healthUrl, signal });
     if (outcome.kind === "ready") return engine.child;
-    const exit = await engine.child.exited;
-    const cause = new InstanceExitedError(request.model, { how: describeExit(exit), code: exit.code, logTail: engine.child.logTail() });
+    const { child } = engine;
+    const exit = await child.exited;
+    const how = describeExit(exit);
+    const cause = new InstanceExitedError(request.model, { how, code: exit.code, signal: child.foreignSignal, logTail: child.logTail() });
     throw explainStartFailure({ model: request.model, backend: this.backend, cause });
   }
 
   async #launch(plan: LaunchPlan, { onProgress, onReport }: StartOptions): Promise<LaunchedEngine> {
-    const { context, request } = this.#options;
+    const { context, request, readOutput } = this.#options;
+    const telemetry = new EngineTelemetry(request.contextTokens);
+    this.#telemetry = telemetry;
+    const output = readOutput?.((fact) => telemetry.note(fact));
     try {
       return await launchEngine({
-        command: plan.command,
-        args: plan.args,
+        ...(this.#options.followsInput === false ? tieToParent(plan.command, plan.args) : { command: plan.command, args: plan.args }),
         cwd: plan.cwd,
         env: { ...context.env, ...plan.env },
         records: context.records,
-        onLine: (line) => context.log.debug(request.model, line),
+        onLine(line) {
+          const read: OutputLine | undefined = output === undefined ? { text: line } : output.read(line);
+          if (read !== undefined) logEngineLine(context.log, request.model, read);
+          return read?.text;
+        },
         onProgress,
         onReport,
       });

@@ -81,11 +81,19 @@ const CAUSES: readonly Cause[] = [
   },
   {
     reason: "bad_chat_template",
-    pattern: /chat.template/i,
+    // Every start speaks of the template: only a complaint about it is a cause.
+    pattern: /chat.templates?\b.*(error|fail|invalid|not (yet )?(valid|supported)|pars)|(error|fail|invalid|unable|cannot).*chat.template/i,
     sentence: "the model's chat template is not valid for this build",
     hint: 'Name another one with --llamacpp-args "--chat-template …".',
   },
 ];
+
+/** What ends a process without a word: the system, when it has no memory left. */
+const ENDED_BY_SYSTEM = {
+  reason: "out_of_memory",
+  sentence: "the system ended it with SIGKILL, as it does when memory runs out",
+  hint: "Use a smaller --ctx-size or a smaller quantisation, or unload other models.",
+} as const;
 
 /** Lines shown with the error; the rest is in the log. */
 const SHOWN_LINES = 6;
@@ -95,17 +103,22 @@ export function isPortTaken(logTail: readonly string[]): boolean {
   return findStartFailure(logTail)?.reason === "port_taken";
 }
 
-/** The likely cause in the last lines of an engine that did not start; `undefined` when they say nothing we know. */
+/**
+ * The likely cause in the last lines of an engine that did not start, or in the signal that ended it where that was none of ours;
+ * `undefined` when they say nothing we know.
+ */
 export function findStartFailure(
   logTail: readonly string[],
+  signal?: string,
 ): { readonly reason: StartFailureReason; readonly sentence: string; readonly hint: string } | undefined {
+  if (signal === "SIGKILL") return ENDED_BY_SYSTEM;
   return CAUSES.find(({ pattern }) => logTail.some((line) => pattern.test(line)));
 }
 
 /** Turns the end of an engine that never became ready into an error that names the likely cause and shows its last lines. */
 export function explainStartFailure(options: { model: string; backend: string; cause: InstanceExitedError }): RouterError {
   const { model, backend, cause } = options;
-  const known = findStartFailure(cause.logTail);
+  const known = findStartFailure(cause.logTail, cause.signal);
   const lines = cause.logTail.filter((line) => / [EW] |error|fail|abort/i.test(line));
   const shown = (lines.length > 0 ? lines : cause.logTail).slice(-SHOWN_LINES);
   const reason = known === undefined ? cause.message : known.sentence;

@@ -1,3 +1,4 @@
+import type { EngineTelemetry } from "./engine-telemetry.ts";
 import type { ModelFiles, ModelKind, StageProgress } from "../model/index.ts";
 import type { ExitInfo } from "../platform/index.ts";
 
@@ -26,12 +27,12 @@ export type EngineReport =
   /** It has freed the model and loads it again with the next request. */
   | { readonly kind: "sleeping" };
 
-export type WrappedServerState = "idle" | "starting" | "ready" | "stopping" | "stopped" | "failed";
-
 export interface StartOptions {
   /** Aborting ends the child process and rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Called when there is too little memory: ends what may go. The same start is tried once more when something has gone. */
+  readonly makeRoom?: (() => Promise<boolean>) | undefined;
   /** Called for as long as the engine lives, where it reports at all. */
   readonly onReport?: ((report: EngineReport) => void) | undefined;
 }
@@ -42,7 +43,6 @@ export interface StartOptions {
  */
 export interface WrappedServer extends AsyncDisposable {
   readonly backend: string;
-  readonly state: WrappedServerState;
   /** Base of the engine's HTTP side, `http://127.0.0.1:PORT`; meaningful once `start` has resolved. */
   readonly baseUrl: string;
   readonly pid: number | undefined;
@@ -50,14 +50,16 @@ export interface WrappedServer extends AsyncDisposable {
   readonly commandLine: readonly string[];
   /** What requests must call the model, where the engine has a name of its own for it. */
   readonly upstreamModel?: string | undefined;
+  /** What is known of it beside its state; meaningful once `start` has resolved. */
+  readonly telemetry: EngineTelemetry;
   /** Remarks a user should see: that the GPU failed and the CPU serves, for instance. */
   readonly notes: readonly string[];
   /** Starts the engine and resolves when it answers. Rejects with MODEL_LOAD_FAILED and the likely cause. */
   start(options: StartOptions): Promise<void>;
   /** Settles when a started process is gone, whatever the reason. Never rejects. */
   readonly exited: Promise<ExitInfo>;
-  /** Whether the engine answers its health path with 200 before the signal aborts. Never rejects. */
-  isHealthy(signal: AbortSignal): Promise<boolean>;
+  /** Whether the engine answers its health path with 200 before the signal aborts; undefined when it could not be asked. Never rejects. */
+  isHealthy(signal: AbortSignal): Promise<boolean | undefined>;
   /** Ends the process in steps; resolves when it is gone. */
   stop(): Promise<void>;
   /** Ends the process without asking; a stop under way resolves the sooner. */

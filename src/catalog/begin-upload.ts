@@ -1,13 +1,14 @@
 import type { Catalog } from "./catalog.ts";
 import type { CatalogEntry } from "./catalog-entry.ts";
 import type { LocalUpload, UploadOptions } from "./local-upload.ts";
+import { importLater } from "../platform/index.ts";
 
 /**
  * Starts to take a model's files. Disposing an upload that is not finished removes them. The code behind it is loaded by the first one.
  * @throws {@link RouterError} `DISK_FULL`, `CACHE_NOT_WRITABLE`.
  */
 export async function beginUpload(options: UploadOptions): Promise<LocalUpload> {
-  return await (await import("./local-upload.ts")).openUpload(options);
+  return await (await importLater(() => import("./local-upload.ts"))).openUpload(options);
 }
 
 /**
@@ -20,5 +21,5 @@ export async function deleteUpload(
 ): Promise<{ freedBytes: number } | undefined> {
   const [folder = ""] = entry.checkpoint.split(/[/\\]/);
   if (entry.source !== "user" || !folder.startsWith("models--")) return undefined;
-  return await (await import("./local-upload.ts")).removeUpload(entry, { ...options, folder });
+  return await (await importLater(() => import("./local-upload.ts"))).removeUpload(entry, { ...options, folder });
 }

@@ -2,7 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelFiles, ModelId } from "../model/index.ts";
 import type { TinyOptions } from "../model/tiny/index.ts";
-import { writeFileAtomic } from "../platform/index.ts";
+import { importLater, writeFileAtomic } from "../platform/index.ts";
 import type { CatalogEntry } from "./catalog-entry.ts";
 
 interface BuiltinModel {
@@ -72,7 +72,7 @@ export class BuiltinModels {
   async #write({ entry, options }: BuiltinModel): Promise<ModelFiles> {
     const path = join(this.#folder, `${entry.id}.gguf`);
     // The builder is loaded on first use: a server of other models never pays for it.
-    const { buildTinyModel } = await import("../model/tiny/index.ts");
+    const { buildTinyModel } = await importLater(() => import("../model/tiny/index.ts"));
     const bytes = buildTinyModel(options);
     // Compared, not just found: an older version of this program may have written another model under the name. An equal file is
     // left alone, because a running engine may have it mapped.

@@ -1,5 +1,5 @@
 import type { GgufFacts } from "../model/gguf/index.ts";
-import type { ModelEntry, ModelFiles, PullPlan, PullRequest, RecipePlatform } from "../model/index.ts";
+import type { Deletion, ModelEntry, ModelFiles, PullPlan, PullRequest, RecipePlatform } from "../model/index.ts";
 import type { CatalogEntry } from "./catalog-entry.ts";
 
 export interface CatalogOptions {
@@ -64,11 +64,13 @@ export interface Catalog {
   inspect(entry: ModelEntry): Promise<ModelInspection | undefined>;
   /** Absolute paths of a model's files on this disk, whatever they hold: shards in order, projector last; none when they are not all here. Of an entry of a list: as they were then. */
   pathsOf(entry: ModelEntry): Promise<readonly string[]>;
+  /** What deleting a model of the hub removes from its cache. */
+  deletionOf(entry: ModelEntry): Promise<Deletion>;
   /**
    * What a pull has to fetch, and whether to register it afterwards.
    * @throws {@link RouterError} `INVALID_REQUEST`, `MODEL_NOT_FOUND` or `MODEL_ALREADY_REGISTERED`.
    */
-  planPull(request: PullRequest): Promise<PullPlan>;
+  planPull(request: PullRequest): Promise<PullPlan & { readonly isHere: boolean }>;
   /** Writes a user model into `user_models.json`, where other fields and models stay as they are. */
   register(entry: ModelEntry, options?: WriteOptions): Promise<CatalogEntry>;
   /** Removes a user model from `user_models.json`; whether it was there. Its files stay. */

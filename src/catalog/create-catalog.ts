@@ -1,3 +1,4 @@
+import { importLater } from "../platform/index.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 
 /**
@@ -6,7 +7,8 @@ import type { Catalog, CatalogOptions } from "./catalog.ts";
 export function createCatalog(options: CatalogOptions): Catalog {
   let loading: Promise<Catalog> | undefined;
   const load = async (): Promise<Catalog> => {
-    loading ??= import("./disk-catalog.ts").then(({ DiskCatalog }) => new DiskCatalog(options));
+    loading ??= importLater(() => import("./disk-catalog.ts")).then(({ DiskCatalog }) => new DiskCatalog(options));
+    loading.catch(() => (loading = undefined)); // It may work the next time: too many files were open.
     return await loading;
   };
   return {
@@ -16,6 +18,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     locate: async (entry) => await (await load()).locate(entry),
     inspect: async (entry) => await (await load()).inspect(entry),
     pathsOf: async (entry) => await (await load()).pathsOf(entry),
+    deletionOf: async (entry) => await (await load()).deletionOf(entry),
     planPull: async (request) => await (await load()).planPull(request),
     register: async (entry, writeOptions) => await (await load()).register(entry, writeOptions),
     unregister: async (id, writeOptions) => await (await load()).unregister(id, writeOptions),

@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isGgufPath, type ListedFile } from "../model/index.ts";
@@ -12,12 +13,11 @@ export interface DirectoryListing {
 
 interface CachedListing extends DirectoryListing {
   readonly mtimeMs: number;
+  /** Of each file, in their order: one that is written over shows in no time stamp of its folder. */
+  readonly stamps: readonly string[];
   /** Nothing in it was written so shortly before the listing that a later change could hide behind the same time stamp. */
   readonly isSettled: boolean;
 }
-
-/** A file written this recently may still be growing; its folder is read again, so that its size is current. */
-const GROWING_MS = 2000;
 
 /** Codes that mean "there is no such folder for us"; one bad folder must not take the whole list with it. */
 const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG"]);
@@ -25,8 +25,8 @@ const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "E
 export const isAbsent = (error: unknown): boolean => ABSENT.has((error as NodeJS.ErrnoException).code);
 
 /**
- * Folder listings that are read again only when the folder's time stamp says so: one `stat` per unchanged folder. An unchanged
- * folder gives the same object again, so that what is derived from it can be kept in a `WeakMap`.
+ * Folder listings that are read again only when the folder's time stamp or one of its files' says so: a `stat` for each of them.
+ * An unchanged folder gives the same object again, so that what is derived from it can be kept in a `WeakMap`.
  */
 export class DirectoryCache {
   readonly #listings = new Map<string, CachedListing>();
@@ -36,7 +36,7 @@ export class DirectoryCache {
     try {
       const { mtimeMs } = await stat(path);
       const cached = this.#listings.get(path);
-      if (cached?.isSettled && cached.mtimeMs === mtimeMs) return cached;
+      if (cached?.isSettled && cached.mtimeMs === mtimeMs && (await areUnchanged(path, cached))) return cached;
       const listing = await readListing(path, mtimeMs);
       this.#listings.set(path, listing);
       return listing;
@@ -48,18 +48,25 @@ export class DirectoryCache {
   }
 }
 
+async function areUnchanged(path: string, { files, stamps }: CachedListing): Promise<boolean> {
+  const now = await Promise.all(files.map(async (file) => stampOf(await stat(join(path, file.path)).catch(() => undefined))));
+  return now.every((stamp, i) => stamp === stamps[i]);
+}
+
+const stampOf = (facts: Stats | undefined): string => (facts === undefined ? "" : `${facts.ino} ${facts.size} ${facts.mtimeMs}`);
+
 async function readListing(path: string, mtimeMs: number): Promise<CachedListing> {
   const nowMs = Date.now();
   let settled = isSettled(mtimeMs, nowMs);
-  const files: ListedFile[] = [];
+  const found: { readonly file: ListedFile; readonly stamp: string }[] = [];
   const directories: string[] = [];
   const inspect = async (name: string): Promise<void> => {
     // Names disappear between listing and `stat`, and links may dangle: neither is a model.
     const facts = await stat(join(path, name)).catch(() => undefined);
     if (facts?.isDirectory()) directories.push(name);
     else if (facts?.isFile() && isGgufPath(name)) {
-      files.push({ path: name, sizeBytes: facts.size });
-      if (facts.mtimeMs >= nowMs - GROWING_MS) settled = false;
+      found.push({ file: { path: name, sizeBytes: facts.size }, stamp: stampOf(facts) });
+      settled &&= isSettled(facts.mtimeMs, nowMs);
     }
   };
   const inspected: Promise<void>[] = [];
@@ -68,5 +75,6 @@ async function readListing(path: string, mtimeMs: number): Promise<CachedListing
     else if (item.isSymbolicLink() || isGgufPath(item.name)) inspected.push(inspect(item.name));
   }
   await Promise.all(inspected);
-  return { files, directories: directories.toSorted(), mtimeMs, isSettled: settled };
+  const [files, stamps] = [found.map(({ file }) => file), found.map(({ stamp }) => stamp)];
+  return { files, stamps, directories: directories.toSorted(), mtimeMs, isSettled: settled };
 }

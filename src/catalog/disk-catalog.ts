@@ -1,10 +1,14 @@
 import { stat } from "node:fs/promises";
 import { RouterError } from "../errors.ts";
 import {
+  asNamed,
   closeNames,
+  deletableFiles,
   isRecipeRunnable,
+  parseHubCheckpoint,
   planPull,
   registrationFields,
+  type Deletion,
   type ModelEntry,
   type ModelFiles,
   type PullPlan,
@@ -17,6 +21,7 @@ import type { CatalogEntry, FoundModel } from "./catalog-entry.ts";
 import { EntryFilesFinder, type EntryFiles } from "./entry-files.ts";
 import { HubCache, type CachedRepository } from "./hub-cache.ts";
 import { HubModels } from "./hub-models.ts";
+import { LearnedLabels } from "./learned-labels.ts";
 import { ModelsDirs } from "./models-dirs.ts";
 import { findPathModel, pathOfId, pathsOfModelsIn } from "./path-models.ts";
 import { FactsCache, readGgufHeader } from "./read-gguf.ts";
@@ -30,6 +35,7 @@ interface ListInputs {
   readonly inFolders: readonly FoundModel[];
   readonly repositories: readonly CachedRepository[];
   readonly flmTags: ReadonlySet<string>;
+  readonly labelsVersion: number;
 }
 
 const NO_TAGS: ReadonlySet<string> = new Set();
@@ -44,6 +50,7 @@ export class DiskCatalog implements Catalog {
   readonly #hubModels: HubModels;
   readonly #entryFiles: EntryFilesFinder;
   readonly #facts = new FactsCache();
+  readonly #labels = new LearnedLabels();
   #registry: Promise<Registry> | undefined;
   #platform: Promise<RecipePlatform> | undefined;
   /** Files of the entries of the last lists, as they were then: whoever asks for all of them does not look at each again. */
@@ -83,7 +90,7 @@ export class DiskCatalog implements Catalog {
       this.#hub.list(),
       this.#options.installedFlmTags?.() ?? NO_TAGS,
     ]);
-    return { registry, user, inFolders, repositories, flmTags };
+    return { registry, user, inFolders, repositories, flmTags, labelsVersion: this.#labels.version };
   }
 
   async #merge({ registry, user, inFolders, repositories, flmTags }: ListInputs): Promise<readonly CatalogEntry[]> {
@@ -91,12 +98,12 @@ export class DiskCatalog implements Catalog {
     const byId = new Map<string, CatalogEntry>();
     const add = (entry: CatalogEntry): void => void (byId.has(entry.id) || byId.set(entry.id, entry));
     // What the user put into a folder comes before what the program brings: it hides equal names below it.
-    for (const { entry } of inFolders) add(entry);
+    for (const model of inFolders) add(this.#labels.describe(model));
     for (const entry of this.#builtin.list()) add(entry);
     const registered = new Set<string>();
     for (const entry of [...registry.byId.values(), ...user.values()]) {
       const found = await this.#entryFiles.find(entry, (repo) => byRepo.get(repo));
-      if (found) registered.add(found.files.model);
+      for (const path of found?.paths ?? []) registered.add(path);
       const complete = await this.#complete(entry, found, flmTags);
       if (found) this.#listedPaths.set(complete, found.paths);
       add(complete);
@@ -104,14 +111,16 @@ export class DiskCatalog implements Catalog {
     // A file that a registered model uses is listed under that model's name only.
     for (const model of await this.#hubModels.list(repositories)) {
       if (registered.has(model.files.model)) continue;
-      this.#listedPaths.set(model.entry, model.paths);
-      add(model.entry);
+      const described = this.#labels.describe(model);
+      this.#listedPaths.set(described, model.paths);
+      add(described);
     }
     return [...byId.values()];
   }
 
   async #complete(entry: ModelEntry, found: EntryFiles | undefined, flmTags: ReadonlySet<string>): Promise<CatalogEntry> {
     this.#platform ??= this.#options.platform?.() ?? Promise.resolve({ os: process.platform, hasNpu: false });
+    this.#platform.catch(() => (this.#platform = undefined));
     const platform = await this.#platform;
     return {
       ...entry,
@@ -123,10 +132,13 @@ export class DiskCatalog implements Catalog {
 
   async find(id: string): Promise<CatalogEntry | undefined> {
     const path = pathOfId(id);
-    if (path !== undefined) return (await findPathModel(path))?.entry;
+    if (path !== undefined) {
+      const found = await findPathModel(path);
+      return found && this.#labels.describe(found);
+    }
     // Side by side: each of them waits for the disk, and this runs before every request.
     const [inFolder, named] = await Promise.all([this.#modelsDirs.find(id), this.#builtin.find(id) ?? this.#findNamed(id)]);
-    return inFolder?.entry ?? named;
+    return inFolder ? this.#labels.describe(inFolder) : named;
   }
 
   async #findNamed(id: string): Promise<CatalogEntry | undefined> {
@@ -142,7 +154,7 @@ export class DiskCatalog implements Catalog {
     const known = registry.byCheckpoint.get(checkpoint) ?? registry.byCheckpoint.get(id);
     if (known) return await this.#describe(known);
     if (raw === undefined) return undefined;
-    return "entry" in raw ? raw.entry : { ...raw, isDownloaded: false, isRunnable: true };
+    return "entry" in raw ? this.#labels.describe(raw) : { ...raw, isDownloaded: false, isRunnable: true };
   }
 
   async #describe(entry: ModelEntry): Promise<CatalogEntry> {
@@ -209,15 +221,28 @@ export class DiskCatalog implements Catalog {
     const [first = files.model, ...others] = paths.filter((path) => path !== files.mmproj);
     try {
       if (files.mmproj !== undefined) await readGgufHeader(files.mmproj);
-      return await this.#facts.read([first, ...others]);
+      const facts = await this.#facts.read([first, ...others]);
+      this.#labels.learn(files.model, facts);
+      return facts;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
     }
   }
 
-  async planPull(request: PullRequest): Promise<PullPlan> {
-    return planPull(request, await this.find(request.model));
+  async deletionOf(entry: ModelEntry): Promise<Deletion> {
+    const repo = parseHubCheckpoint(entry.checkpoint)?.repo;
+    if (repo === undefined) return { files: [], neededBy: [] };
+    const [registry, user, snapshots] = await Promise.all([this.#loadRegistry(), this.#user.load(), this.#hub.everyFile(repo)]);
+    const registered = [...registry.byId.values(), ...user.values()];
+    const others = registered.filter((other) => parseHubCheckpoint(other.checkpoint)?.repo === repo);
+    return deletableFiles(entry, snapshots, others);
+  }
+
+  async planPull(request: PullRequest): Promise<PullPlan & { readonly isHere: boolean }> {
+    const known = await this.find(request.model);
+    const named = known && asNamed(request.model, known);
+    return { ...planPull(request, named), isHere: known?.isDownloaded === true && named === known };
   }
 
   async register(entry: ModelEntry, options: WriteOptions = {}): Promise<CatalogEntry> {
@@ -247,6 +272,7 @@ export class DiskCatalog implements Catalog {
 
 function isSameInput(a: ListInputs, b: ListInputs): boolean {
   return (
+    a.labelsVersion === b.labelsVersion &&
     a.registry === b.registry &&
     a.user === b.user &&
     a.repositories === b.repositories &&

@@ -4,8 +4,8 @@ import {
   isGgufPath,
   projectorOfFolder,
   groupGgufFiles,
+  parseHubCheckpoint,
   shardPaths,
-  splitCheckpoint,
   type ModelEntry,
   type ModelFiles,
 } from "../model/index.ts";
@@ -49,11 +49,11 @@ export class EntryFilesFinder {
       const found = await findPathModel(path);
       return found?.entry.isDownloaded ? found : undefined;
     }
-    const { repo, variant } = splitCheckpoint(entry.checkpoint.replace(/^(?:https?:\/\/)?(?:hf\.co|huggingface\.co)\//i, ""));
-    const repository = await repositoryOf(repo);
+    const checkpoint = parseHubCheckpoint(entry.checkpoint);
+    const repository = checkpoint && (await repositoryOf(checkpoint.repo));
     if (!repository) return undefined;
     if (entry.recipe !== "llamacpp") return wholeRepository(repository);
-    const cached = this.#models.resolve(repository, { variant, mmproj: entry.mmproj });
+    const cached = this.#models.resolve(repository, { variant: checkpoint.variant, mmproj: entry.mmproj });
     if (!cached) return undefined;
     const { folder } = cached.snapshot;
     // A user's vision model may be registered without naming its projector.
@@ -83,8 +83,10 @@ export const exists = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Models of other recipes are whole repositories; a commit with files in it counts. */
-function wholeRepository({ snapshots }: CachedRepository): EntryFiles | undefined {
-  const snapshot = snapshots.find((candidate) => !candidate.isEmpty);
-  return snapshot && { files: { model: snapshot.folder }, paths: [snapshot.folder] };
+/**
+ * Models of other recipes are whole repositories, whose files are told by no name: a commit counts when the branch names it, which our
+ * downloads have it do last.
+ */
+function wholeRepository({ main }: CachedRepository): EntryFiles | undefined {
+  return main === undefined || main.isEmpty || main.isUnfinished ? undefined : { files: { model: main.folder }, paths: [main.folder] };
 }

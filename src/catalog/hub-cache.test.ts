@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, utimes, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createCatalogFixture, ggufBytes, type CatalogFixture } from "./catalog-fixture.ts";
+import { COMMIT, createCatalogFixture, ggufBytes, type CatalogFixture } from "./catalog-fixture.ts";
 
 const OLDER = "1111111111111111111111111111111111111111";
 const NEWER = "2222222222222222222222222222222222222222";
@@ -111,4 +111,16 @@ test("a branch that leads out of the cache is not followed", async () => {
   await writeFile(join(fixture.hub, "models--o--A-GGUF", "refs", "main"), "../../../models-dir");
   await fixture.addModels({ "evil-Q4_0.gguf": {} });
   expect(await cached(fixture)).toEqual(["o/A-GGUF:Q4_0"]);
+});
+
+test("a commit that another program adds without moving the branch is seen, and of several variants the first by name is taken", async () => {
+  await using fixture = await createCatalogFixture();
+  await fixture.addToHub("o/A-GGUF", { "A-Q8_0.gguf": {}, "A-Q4_0.gguf": {} });
+  expect(await fixture.catalog.find("o/A-GGUF")).toMatchObject({ id: "o/A-GGUF:Q4_0" });
+  const repository = join(fixture.hub, "models--o--A-GGUF");
+  const longAgo = new Date("2024-01-01T00:00:01.5Z");
+  for (const path of ["refs/main", "snapshots", `snapshots/${COMMIT}`]) await utimes(join(repository, path), longAgo, longAgo);
+  expect(await cached(fixture)).toEqual(["o/A-GGUF:Q4_0", "o/A-GGUF:Q8_0"]);
+  await fixture.addModels({ [`../hub/models--o--A-GGUF/snapshots/${NEWER}/A-Q2_K.gguf`]: {} });
+  expect(await cached(fixture)).toEqual(["o/A-GGUF:Q4_0", "o/A-GGUF:Q8_0", "o/A-GGUF:Q2_K"]);
 });

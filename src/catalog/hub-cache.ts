@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, statSync, type Dirent, type Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import {
   isGgufPath,
@@ -11,6 +11,7 @@ import {
   repoOfFolder,
   snapshotsFolder,
   type ListedFile,
+  type SnapshotFiles,
 } from "../model/index.ts";
 import { isAbsent } from "./directory-cache.ts";
 import { isSettled } from "./time-stamps.ts";
@@ -22,10 +23,14 @@ export interface CachedSnapshot {
   /** GGUF files that are whole, with paths as in the repository. */
   readonly files: readonly ListedFile[];
   readonly isEmpty: boolean;
+  /** Newer Lemonade is downloading it, or was when it was stopped. */
+  readonly isUnfinished: boolean;
 }
 
 export interface CachedRepository {
   readonly repo: string;
+  /** The folder of the commit that `main` names, or the one that early Lemonade ports called so. */
+  readonly main: CachedSnapshot | undefined;
   /** The commit that `main` names first, then older ones: their files are as good when the newest lacks them. */
   readonly snapshots: readonly CachedSnapshot[];
 }
@@ -59,8 +64,8 @@ function orNothing<T>(look: () => T): T | undefined {
 }
 
 /**
- * What lies in the Hugging Face cache. Looks again on every call, at the cost of two `stat`s per unchanged repository: of the branch
- * and of the commit's folder. An unchanged repository is the same object again.
+ * What lies in the Hugging Face cache. Looks again on every call, at the cost of three `stat`s per unchanged repository: of the
+ * branch, of the folder of commits and of the commit's. An unchanged repository is the same object again.
  */
 export class HubCache {
   readonly #root: string;
@@ -100,6 +105,13 @@ export class HubCache {
     return scan?.repository;
   }
 
+  /** Every file of every snapshot of a repository, links to nothing too. Always from the disk. */
+  async everyFile(repo: string): Promise<readonly SnapshotFiles[]> {
+    const snapshots = join(this.#root, snapshotsFolder(repo));
+    const commits = commitsIn(snapshots, undefined);
+    return await Promise.all(commits.map(async (commit) => ({ commit, files: await everyFileIn(join(snapshots, commit)) })));
+  }
+
   async #repos(): Promise<readonly string[]> {
     try {
       const { mtimeMs } = await stat(this.#root);
@@ -125,12 +137,12 @@ function scanRepository(root: string, repo: string): Scan | undefined {
   const snapshots = join(root, snapshotsFolder(repo));
   watch(refFile);
   const main = readRef(refFile);
-  // A new commit shows in the branch; without one, in the folder of commits.
-  if (main === undefined) watch(snapshots);
-  const found = commitsIn(snapshots, main).map((commit) => scanSnapshot(join(snapshots, commit), watch));
+  watch(snapshots);
+  const commits = commitsIn(snapshots, main);
+  const found = commits.map((commit) => scanSnapshot(join(snapshots, commit), watch));
   if (found.length === 0 && !factsOf(join(root, repoFolder(repo)))?.isDirectory()) return undefined;
   return {
-    repository: { repo, snapshots: found },
+    repository: { repo, main: found[commits.indexOf(main ?? "main")], snapshots: found },
     watched,
     isSettled: watched.every(({ mtimeMs }) => mtimeMs === undefined || isSettled(mtimeMs, nowMs)),
   };
@@ -151,6 +163,12 @@ function commitsIn(folder: string, main: string | undefined): readonly string[] 
   const times = new Map(names.map((name) => [name, factsOf(join(folder, name))?.mtimeMs ?? 0]));
   const first = main ?? "main";
   return names.toSorted((a, b) => Number(b === first) - Number(a === first) || (times.get(b) ?? 0) - (times.get(a) ?? 0));
+}
+
+async function everyFileIn(folder: string): Promise<readonly ListedFile[]> {
+  const items = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  const paths = items.filter((item) => !item.isDirectory()).map((item) => relative(folder, join(item.parentPath, item.name)));
+  return paths.toSorted().map((path) => ({ path: path.replaceAll(sep, "/"), sizeBytes: 0 }));
 }
 
 function scanSnapshot(folder: string, watch: (path: string) => void): CachedSnapshot {
@@ -175,26 +193,30 @@ function scanSnapshot(folder: string, watch: (path: string) => void): CachedSnap
     }
   };
   visit("", 0);
-  const unfinished = hasManifest ? unfinishedFiles(folder) : NOTHING_UNFINISHED;
+  // As the hub lists them: of several that would do the first is taken.
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const unfinished = hasManifest ? unfinishedFiles(folder) : undefined;
   return {
     folder,
-    files: files.filter((file) => unfinished.get(file.path) === undefined || unfinished.get(file.path) === file.sizeBytes),
+    files: files.filter(({ path, sizeBytes }) => (unfinished?.get(path) ?? sizeBytes) === sizeBytes),
     isEmpty,
+    isUnfinished: unfinished !== undefined,
   };
 }
 
 const MANIFEST = ".download_manifest.json";
-const NOTHING_UNFINISHED: ReadonlyMap<string, number> = new Map();
 
 /** Newer Lemonade keeps a list of what it is downloading in the snapshot itself; a file in it is whole only at its full size. */
-function unfinishedFiles(folder: string): ReadonlyMap<string, number> {
+function unfinishedFiles(folder: string): ReadonlyMap<string, number> | undefined {
+  const text = textOf(join(folder, MANIFEST));
+  if (text === undefined) return undefined;
   try {
-    const manifest = JSON.parse(textOf(join(folder, MANIFEST)) ?? "") as { files?: readonly { name?: unknown; size?: unknown }[] };
+    const manifest = JSON.parse(text) as { files?: readonly { name?: unknown; size?: unknown }[] };
     return new Map(
       (manifest.files ?? []).map(({ name, size }) => [String(name), typeof size === "number" ? size : Number.POSITIVE_INFINITY]),
     );
   } catch {
     // Being written, or damaged: it cannot say which files are whole, so their headers will.
-    return NOTHING_UNFINISHED;
+    return new Map();
   }
 }

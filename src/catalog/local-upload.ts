@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RouterError } from "../errors.ts";
-import type { ListedFile } from "../model/index.ts";
+import { formatBytes, type ListedFile } from "../model/index.ts";
+import { cacheError } from "../platform/index.ts";
 import type { Catalog } from "./catalog.ts";
 import type { CatalogEntry } from "./catalog-entry.ts";
 import { folderBytes } from "./folder-bytes.ts";
@@ -32,7 +33,7 @@ export async function openUpload(options: UploadOptions): Promise<LocalUpload> {
     if (bavail * bsize < expectedBytes) {
       throw new RouterError(
         "DISK_FULL",
-        `The files need ${gigabytes(expectedBytes)}, and ${gigabytes(bavail * bsize)} are free in ${hubCacheDir}`,
+        `The files need ${formatBytes(expectedBytes)}, and ${formatBytes(bavail * bsize)} are free in ${hubCacheDir}`,
       );
     }
     return new LocalUpload(options, await mkdtemp(join(hubCacheDir, TEMPORARY_PREFIX)));
@@ -161,27 +162,6 @@ function rethrow(error: unknown, path: string): never {
 
 /** Says in the user's words why a file could not be written. */
 function writeError(error: unknown, path: string): unknown {
-  switch (error instanceof RouterError ? "" : codeOf(error)) {
-    case "ENOSPC":
-    case "EDQUOT":
-    case "EFBIG":
-      return new RouterError("DISK_FULL", `There is no space left for ${path}`, { cause: error });
-    case "EROFS":
-    case "EACCES":
-    case "EPERM":
-      return new RouterError("CACHE_NOT_WRITABLE", `${path} cannot be written`, {
-        cause: error,
-        hint: "Make the cache writable, or set HF_HUB_CACHE.",
-      });
-    case "EEXIST":
-    case "EISDIR":
-    case "ENOTDIR":
-      return new RouterError("INVALID_REQUEST", `The form holds ${JSON.stringify(path)} twice`, { cause: error });
-    default:
-      return error;
-  }
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
+  if (error instanceof RouterError || !["EEXIST", "EISDIR", "ENOTDIR"].includes(codeOf(error))) return cacheError(error, path);
+  return new RouterError("INVALID_REQUEST", `The form holds ${JSON.stringify(path)} twice`, { cause: error });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { createCatalogFixture, ggufBytes } from "./catalog-fixture.ts";
 
@@ -145,4 +145,31 @@ test("a path that is no model is none, and a folder with several suggests them",
   expect(await fixture.catalog.find("/etc/passwd")).toBeUndefined();
   expect(await fixture.catalog.find(fixture.models)).toBeUndefined();
   expect(await fixture.catalog.suggest(fixture.models)).toEqual([join(fixture.models, "a.gguf"), join(fixture.models, "b.gguf")]);
+});
+
+test("a file that is written over in place has the labels of its new content", async () => {
+  await using fixture = await createCatalogFixture();
+  await fixture.addModels({ "m.gguf": {} });
+  const longAgo = new Date("2024-01-01T00:00:01.5Z");
+  for (const path of ["m.gguf", "."]) await utimes(join(fixture.models, path), longAgo, longAgo);
+  expect((await fixture.catalog.find("m"))?.labels).toEqual([]);
+  await fixture.addModels({ "m.gguf": { "llama.pooling_type": u32(1) } });
+  expect((await fixture.catalog.find("m"))?.labels).toEqual(["embeddings"]);
+});
+
+test("what a chat template can do are labels of a model once its header was read, in lists and alone", async () => {
+  await using fixture = await createCatalogFixture();
+  const template = { type: "string", value: "{% if tools %}{% endif %}<think>" } as const;
+  await fixture.addModels({ "m.gguf": { "tokenizer.chat_template": template } });
+  await fixture.addToHub("o/m-GGUF", { "m-Q4_0.gguf": { "tokenizer.chat_template": template } });
+  for (const id of ["m", "o/m-GGUF:Q4_0"]) {
+    const labels = async () => [(await fixture.catalog.find(id))?.labels, (await fixture.catalog.list()).find((e) => e.id === id)?.labels];
+    expect(await labels()).toEqual([[], []]);
+    const entry = await fixture.catalog.find(id);
+    expect(entry && (await fixture.catalog.locate(entry))).toBeDefined();
+    expect(await labels()).toEqual([
+      ["reasoning", "tool-calling"],
+      ["reasoning", "tool-calling"],
+    ]);
+  }
 });

@@ -9,8 +9,8 @@ const Text = v.pipe(v.string(), v.minLength(1));
  */
 export const RegistryEntry = v.looseObject({
   checkpoint: v.optional(v.string()),
-  /** Newer registries name several files instead, each as `repo:file`. */
-  checkpoints: v.optional(v.looseObject({ main: v.optional(Text), mmproj: v.optional(v.string()), draft: v.optional(v.string()) })),
+  /** Newer registries name several files instead, each as `repo:file`. How engines are launched with a draft model is not settled. */
+  checkpoints: v.optional(v.looseObject({ main: v.optional(Text), mmproj: v.optional(v.string()) })),
   recipe: Text,
   suggested: v.optional(v.boolean()),
   labels: v.optional(v.array(v.string())),
@@ -50,7 +50,6 @@ export function readRegistryEntry(id: string, value: unknown, { source, isSugges
     suggested: suggested ?? isSuggestedByDefault,
     sizeBytes: size === undefined ? undefined : Math.round(size * 1e9),
     mmproj: mmproj || fileOf(checkpoints?.mmproj),
-    draft: fileOf(checkpoints?.draft),
     hub: hub === LOCAL_UPLOAD || hub === "huggingface" ? undefined : hub,
   };
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { RouterError, errorMessage } from "../errors.ts";
 import type { ModelEntry } from "../model/index.ts";
+import { importLater } from "../platform/index.ts";
 import { readRegistryEntry } from "./registry-entry.ts";
 
 export interface Registry {
@@ -32,7 +33,7 @@ export async function loadRegistry(file: string | undefined): Promise<Registry> 
 }
 
 async function readBundled(): Promise<unknown> {
-  const module = await import("./server-models.json", { with: { type: "json" } });
+  const module = await importLater(() => import("./server-models.json", { with: { type: "json" } }));
   return module.default;
 }
 

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withFileLock } from "./file-lock.ts";
+import { acquireFileLock } from "../platform/index.ts";
 import { UserModels } from "./user-models.ts";
 
 interface Fixture extends AsyncDisposable {
@@ -70,35 +70,18 @@ test("changes made at once, in one process and in several, all arrive", async ()
   expect(await readdir(fixture.folder)).toEqual(["user_models.json"]);
 });
 
-test("the lock of a process that is gone is taken over", async () => {
-  await using fixture = await createFixture();
-  const child = spawn(process.execPath, ["-e", ""], { stdio: "ignore" });
-  await once(child, "exit");
-  await writeFile(`${fixture.path}.lock`, `${child.pid} left`);
-  await fixture.models.set("user.A", FIELDS);
-  expect(await readdir(fixture.folder)).toEqual(["user_models.json"]);
-});
-
-test("a very old lock is taken over, whoever its process id belongs to now", async () => {
-  await using fixture = await createFixture();
-  await writeFile(`${fixture.path}.lock`, `${process.pid} left`);
-  const longAgo = new Date(Date.now() - 3_600_000);
-  await utimes(`${fixture.path}.lock`, longAgo, longAgo);
-  await fixture.models.set("user.A", FIELDS);
-  expect(await names(fixture.path)).toEqual(["A"]);
-});
-
 test("waiting for a lock ends with the caller's reason, and a failed change gives the lock back", async () => {
   await using fixture = await createFixture();
   const caller = new AbortController();
   const reason = new Error("the client left");
-  await withFileLock(fixture.path, async () => {
-    const waiting = fixture.models.set("user.A", FIELDS, { signal: caller.signal });
-    caller.abort(reason);
-    expect(await waiting.catch((error: unknown) => error)).toBe(reason);
-  });
-  const failed: unknown = await withFileLock(fixture.path, async () => await Promise.reject(reason)).catch((error: unknown) => error);
-  expect(failed).toBe(reason);
+  const held = await acquireFileLock(`${fixture.path}.lock`);
+  const waiting = fixture.models.set("user.A", FIELDS, { signal: caller.signal });
+  caller.abort(reason);
+  expect(await waiting.catch((error: unknown) => error)).toBe(reason);
+  await held[Symbol.asyncDispose]();
+  await writeFile(fixture.path, "no JSON");
+  expect(await fixture.models.set("user.A", FIELDS).catch((error: unknown) => error)).toHaveProperty("code", "CONFIG_INVALID");
+  await rm(fixture.path);
   await fixture.models.set("user.A", FIELDS);
   expect(await names(fixture.path)).toEqual(["A"]);
 });

@@ -2,13 +2,15 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RouterError, errorMessage } from "../errors.ts";
 import type { ModelEntry } from "../model/index.ts";
-import { writeFileAtomic } from "../platform/index.ts";
-import { withFileLock } from "./file-lock.ts";
+import { acquireFileLock, writeFileAtomic } from "../platform/index.ts";
 import { readRegistryEntry } from "./registry-entry.ts";
 import { isSettled } from "./time-stamps.ts";
 
 /** User models are named so everywhere but in their file, which keeps them apart from the registry's. */
 export const USER_PREFIX = "user.";
+
+/** A holder needs a few milliseconds. */
+const LOCK_POLL_MS = 15;
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -74,16 +76,11 @@ export class UserModels {
   }
 
   async #change(edit: (models: JsonObject) => JsonObject, options: { readonly signal?: AbortSignal | undefined }): Promise<void> {
-    await withFileLock(
-      this.#path,
-      async () => {
-        const before = await this.#readFile();
-        const after = edit(before);
-        // Two spaces: what the other programs write, and readable for people who edit it.
-        if (after !== before) await writeFileAtomic(this.#path, `${JSON.stringify(after, undefined, 2)}\n`);
-      },
-      options,
-    );
+    await using _lock = await acquireFileLock(`${this.#path}.lock`, { pollMs: LOCK_POLL_MS, ...options });
+    const before = await this.#readFile();
+    const after = edit(before);
+    // Two spaces: what the other programs write, and readable for people who edit it.
+    if (after !== before) await writeFileAtomic(this.#path, `${JSON.stringify(after, undefined, 2)}\n`);
   }
 
   /** @throws {@link RouterError} `CONFIG_INVALID`: a file that cannot be understood is not overwritten either. */

@@ -1,6 +1,8 @@
 import { Command, CommanderError, Option } from "commander";
+import { LLAMACPP_BACKENDS } from "../platform/index.ts";
 import type { Flags } from "../router/index.ts";
 import type { InstallFlags } from "./commands/install.ts";
+import type { LoadFlags } from "./commands/load.ts";
 import type { ListFlags } from "./commands/list.ts";
 import type { PullFlags } from "./commands/pull.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -8,6 +10,11 @@ import { INTERRUPTED, Interruption } from "./interruptible.ts";
 import { reportError } from "./report-error.ts";
 import { addServerOptions } from "./server-options.ts";
 import { VERSION } from "./version.ts";
+
+/** `--reasoning` is a flag, behind which a value may stand as Lemonade's first version wanted it; a model's name is none. */
+function withPlainFlags(words: readonly string[]): string[] {
+  return words.map((word, i) => (word === "--reasoning" && !/^(?:true|false)$/i.test(words[i + 1] ?? "true") ? "--reasoning=true" : word));
+}
 
 /** Parses the words of the command line and runs the command. Returns the exit code. */
 export async function runProgram(words: readonly string[]): Promise<number> {
@@ -35,6 +42,24 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   ).action(async (model: string, flags: Flags & { prompt?: string }) => {
     exitCode = await (await import("./commands/run.ts")).run(model, flags);
   });
+  program
+    .command("load")
+    .description("load a model in the running server")
+    .argument("<model>", "name of a model, path of a .gguf file or of a folder with its shards")
+    .option("--ctx-size <tokens>", "context of this model")
+    .addOption(new Option("--llamacpp <backend>", "llama.cpp build to use for it, an installed one").choices(LLAMACPP_BACKENDS))
+    .option("--llamacpp-args <arguments>", "further arguments for its llama-server, one string")
+    .option("--save-options", "keep these options for every later load of the model; alone it forgets them")
+    .action(async (model: string, flags: LoadFlags) => {
+      exitCode = await (await import("./commands/load.ts")).load(model, flags);
+    });
+  program
+    .command("unload")
+    .description("unload a model in the running server, or all")
+    .argument("[model]", "name of the model")
+    .action(async (model: string | undefined) => {
+      exitCode = await (await import("./commands/load.ts")).unload(model);
+    });
   program
     .command("status")
     .description("say whether a server is running")
@@ -73,12 +98,32 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     });
   program
     .command("delete")
-    .description("delete the files of models; blobs that another model needs stay")
-    .argument("<models...>", "names or checkpoints")
+    .description("delete the files of models, and what has arrived of them; what another model needs stays")
+    .argument("<models...>", "names, or checkpoints; org/repo without a variant is everything of that repository")
     .option("--unload", "also when loaded: unload first")
     .action(async (models: string[], flags: { unload?: boolean }) => {
       exitCode = await (await import("./commands/delete.ts")).deleteModels(models, flags);
     });
+  const downloads = program
+    .command("downloads")
+    .description("list the downloads that run, are paused or have failed")
+    .option("--json", "as JSON")
+    .action(async (flags: { json?: boolean }) => {
+      exitCode = await (await import("./commands/downloads.ts")).downloads(flags);
+    });
+  for (const [action, description] of [
+    ["pause", "stop downloads and keep what has arrived"],
+    ["resume", "go on with downloads that were paused or have failed"],
+    ["cancel", "stop downloads and drop what has arrived of unfinished files"],
+  ] as const) {
+    downloads
+      .command(action)
+      .description(description)
+      .argument("<ids...>", "as `lemonade downloads` lists them")
+      .action(async (ids: string[]) => {
+        exitCode = await (await import("./commands/downloads.ts")).controlDownloads(action, ids);
+      });
+  }
   program
     .command("search")
     .description("search the hub for GGUF repositories")
@@ -153,7 +198,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       exitCode = await (await import("./commands/keys.ts")).removeKey(name);
     });
 
-  for (const command of [...program.commands, ...keys.commands]) {
+  for (const command of [...program.commands, ...keys.commands, ...downloads.commands]) {
     const hasOwn = command.options.some(({ long }) => long === "--verbose");
     if (!hasOwn) command.addOption(new Option("--verbose").hideHelp());
   }
@@ -162,7 +207,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     return EXIT.success;
   }
   try {
-    await program.parseAsync(words, { from: "user" });
+    await program.parseAsync(withPlainFlags(words), { from: "user" });
   } catch (error) {
     // Help and version end the parser by an exception with code 0; its own complaints have been printed.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;

@@ -1,7 +1,7 @@
 import { LemonadeClient } from "../client/index.ts";
 import { createApp } from "../http/index.ts";
 import { formatLogLine, Log } from "../platform/index.ts";
-import { createRouter, LogHistory, resolveSettings, SystemReporter, temporaryApiKey } from "../router/index.ts";
+import { createRouter, LogHistory, resolveSettings, temporaryApiKey } from "../router/index.ts";
 import type { OpenedServer } from "./open-server.ts";
 import { VERSION } from "./version.ts";
 
@@ -10,12 +10,10 @@ export async function openServerInside(): Promise<OpenedServer> {
   const settings = resolveSettings({}, process.env);
   const log = new Log({ level: "warning", sink: (line) => process.stderr.write(`${formatLogLine(line)}\n`) });
   const router = await createRouter({ settings, log, env: process.env });
-  const system = new SystemReporter({ settings, env: process.env });
-  const command = temporaryApiKey("the lemonade command");
+  const command = await temporaryApiKey("the lemonade command");
   const app = createApp({
     router,
     settings,
-    system,
     log,
     history: new LogHistory(),
     version: VERSION,
@@ -25,7 +23,7 @@ export async function openServerInside(): Promise<OpenedServer> {
     sourceRules: { allowedHosts: [], allowedOrigins: [] },
     onShutdown: () => {},
   });
-  const connection = { upgrade: () => false, bodyIsRead: () => {} };
+  const connection = { upgrade: () => false, bodyIsRead: () => {}, answerHasEnded: () => {} };
   const client = new LemonadeClient({
     apiKey: command.secret,
     fetch: async (url, init) => await app.fetch(new Request(url, init), connection),
@@ -35,7 +33,6 @@ export async function openServerInside(): Promise<OpenedServer> {
     isRunning: false,
     async [Symbol.asyncDispose]() {
       await router.close({ drainMs: 0 });
-      await system[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { LLAMACPP_BACKENDS } from "../platform/index.ts";
 // Its type only: every command reads this file, and most need no router.
 import type { Flags } from "../router/index.ts";
 
@@ -9,9 +10,8 @@ export function addServerOptions(command: Command): Command {
     .option("--host <address>", "address to listen on (default: localhost, env LEMONADE_HOST)")
     .option("--log-level <level>", "critical, error, warning, info, debug or trace (default: info, env LEMONADE_LOG_LEVEL)")
     .option("--ctx-size <tokens>", "context of a loaded model (default: 4096, env LEMONADE_CTX_SIZE)")
-    .option(
-      "--llamacpp <backend>",
-      "llama.cpp build to use: auto, vulkan, rocm, metal, cpu, cuda, system, from-source or embedded (default: auto, env LEMONADE_LLAMACPP)",
+    .addOption(
+      new Option("--llamacpp <backend>", "llama.cpp build to use (default: auto, env LEMONADE_LLAMACPP)").choices(LLAMACPP_BACKENDS),
     )
     .option("--llamacpp-args <arguments>", "further arguments for llama-server, one string (env LEMONADE_LLAMACPP_ARGS)")
     .option("--llamacpp-bin <path>", "llama-server executable to use (env LEMONADE_LLAMACPP_BIN)")
@@ -19,6 +19,7 @@ export function addServerOptions(command: Command): Command {
     .option("--registry <file>", "models to know in place of the built-in ones, a file like server_models.json (env LEMONADE_REGISTRY)")
     .option("--max-loaded-models <n>", "models of each kind that stay loaded (default: 1, env LEMONADE_MAX_LOADED_MODELS)")
     .option("--models-max <n>", "models of all kinds that stay loaded, 0 for any number (env LEMONADE_MODELS_MAX)")
+    .option("--idle-unload <seconds>", "unload a model after so long without requests (default: never, env LEMONADE_IDLE_UNLOAD)")
     .option("--models-preset <file>", "options per model, a preset file of llama.cpp's router mode (env LEMONADE_MODELS_PRESET)")
     .option("--no-models-autoload", "requests load no models (env LEMONADE_NO_MODELS_AUTOLOAD)")
     .option("--allowed-hosts <names>", "further host names it answers under, separated by commas (env LEMONADE_ALLOWED_HOSTS)")
@@ -45,6 +46,7 @@ export function serverArguments(flags: Flags): string[] {
     ["--registry", flags.registry],
     ["--max-loaded-models", flags.maxLoadedModels],
     ["--models-max", flags.modelsMax],
+    ["--idle-unload", flags.idleUnload],
     ["--models-preset", flags.modelsPreset],
     ["--allowed-hosts", flags.allowedHosts],
     ["--allowed-origins", flags.allowedOrigins],

@@ -6,8 +6,18 @@ export interface Model {
   readonly labels: readonly string[];
   readonly downloaded: boolean;
   readonly suggested: boolean;
+  /** What was saved for its loads. */
+  readonly recipe_options: RecipeOptions;
   /** Gigabytes of 10^9 bytes, where known. */
   readonly size?: number;
+}
+
+/** Options of a load, each absent where the server's setting holds. */
+export interface RecipeOptions {
+  readonly ctx_size?: number;
+  readonly llamacpp_backend?: string;
+  /** Told to whoever may manage models. */
+  readonly llamacpp_args?: string;
 }
 
 export interface ModelFile {
@@ -56,6 +66,8 @@ export interface LoadedModel {
   /** What is being loaded or installed, and 0 to 1 of it, while loading. */
   readonly load_stage: string | null;
   readonly load_progress: number | null;
+  /** How it was loaded, the context always named; empty when it is not running. */
+  readonly recipe_options: RecipeOptions;
   readonly notes: readonly string[];
 }
 
@@ -64,6 +76,54 @@ export interface Health {
   readonly version: string;
   readonly model_loaded: string | null;
   readonly all_models_loaded: readonly LoadedModel[];
+}
+
+/** What one request cost; null before the first one, and where the engine does not tell. Times in seconds. */
+export interface RequestStats {
+  readonly model: string | null;
+  readonly time_to_first_token: number | null;
+  readonly tokens_per_second: number | null;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  readonly cached_tokens: number | null;
+  /** Of 0 to 1, with speculative decoding. */
+  readonly draft_acceptance: number | null;
+}
+
+/** What the last request cost, and sums over the requests of each model. */
+export interface Stats extends RequestStats {
+  readonly models: Readonly<Record<string, ModelStats>>;
+}
+
+export interface ModelStats {
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly cached_tokens: number;
+  readonly output_tokens: number;
+  readonly last: RequestStats;
+}
+
+/** What requests that say nothing of their own are answered with. */
+export interface GenerationParams {
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly top_k: number;
+  readonly min_length: number;
+  readonly max_length: number;
+  readonly do_sample: boolean;
+}
+
+export type LogLevel = "critical" | "error" | "warning" | "info" | "debug" | "trace";
+
+export interface LogLine {
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
+  readonly level: LogLevel;
+  /** The part of the server, or the model whose engine wrote the line. */
+  readonly source: string;
+  readonly text: string;
+  /** All of it, as the server prints it. */
+  readonly line: string;
 }
 
 /** The machine, in the words of Lemonade's `system-info`. */
@@ -84,6 +144,24 @@ export interface PullRequest {
   readonly vision?: boolean | undefined;
   readonly embedding?: boolean | undefined;
   readonly reranking?: boolean | undefined;
+  /** A model that is here stays as it is, also when the hub has a newer one. */
+  readonly do_not_upgrade?: boolean | undefined;
+  /** Pauses the download when the caller leaves, unless others want it. Without it the download goes on. */
+  readonly stop_on_disconnect?: boolean | undefined;
+}
+
+/** A model on this machine, for the server's cache. */
+export interface LocalModel {
+  /** `user.` and a name. */
+  readonly model_name: string;
+  readonly recipe: string;
+  /** `FOLDER:VARIANT` when the folder holds several models. */
+  readonly checkpoint?: string | undefined;
+  readonly mmproj?: string | undefined;
+  readonly reasoning?: boolean | undefined;
+  readonly vision?: boolean | undefined;
+  /** Each with its path, the folder's name included: `FOLDER/model.gguf`. */
+  readonly files: readonly { readonly path: string; readonly content: Blob }[];
 }
 
 /** `waiting`: another program is writing one of the files. */

@@ -1,3 +1,10 @@
 export { LemonadeApiError } from "./api-error.ts";
 export type * from "./answers.ts";
-export { LemonadeClient, type CallOptions, type InstallOptions, type LemonadeClientOptions } from "./lemonade-client.ts";
+export {
+  LemonadeClient,
+  type CallOptions,
+  type InstallOptions,
+  type LemonadeClientOptions,
+  type LoadWishes,
+  type LogWishes,
+} from "./lemonade-client.ts";

@@ -1,4 +1,3 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -48,16 +47,17 @@ function readStored(cacheDir: string): ApiKey[] {
 }
 
 /** A key that may do everything and is stored nowhere: the command's own way into the server that it finds running. */
-export function temporaryApiKey(name: string): { readonly secret: string; readonly key: ApiKey } {
-  const secret = randomBytes(24).toString("base64url");
-  return { secret, key: { name, sha256: sha256(secret).toString("hex"), scopes: [...KEY_SCOPES], createdAt: new Date().toISOString() } };
+export async function temporaryApiKey(name: string): Promise<{ readonly secret: string; readonly key: ApiKey }> {
+  const secret = randomText();
+  const sha256 = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(secret))).toString("hex");
+  return { secret, key: { name, sha256, scopes: [...KEY_SCOPES], createdAt: new Date().toISOString() } };
 }
 
 /** Makes a key and stores its hash. The key itself is returned once and kept nowhere. */
 export async function addApiKey(cacheDir: string, { name, scopes }: { name: string; scopes: readonly KeyScope[] }): Promise<string> {
   const keys = readStored(cacheDir);
   if (keys.some((key) => key.name === name)) throw new RouterError("CONFIG_INVALID", `There is a key named ${name} already`);
-  const key = `lk-${randomBytes(24).toString("base64url")}`;
+  const key = `lk-${randomText()}`;
   await store(cacheDir, [...keys, { name, sha256: sha256(key).toString("hex"), scopes: [...scopes], createdAt: new Date().toISOString() }]);
   return key;
 }
@@ -79,11 +79,21 @@ async function store(cacheDir: string, keys: readonly ApiKey[]): Promise<void> {
 /** The stored key that a presented text is. Every key is compared, each in constant time, so that timing tells nothing. */
 export function matchApiKey(keys: readonly ApiKey[], presented: string): ApiKey | undefined {
   const hash = sha256(presented);
+  const { timingSafeEqual } = nodeCrypto();
   let match: ApiKey | undefined;
   for (const key of keys) if (timingSafeEqual(hash, Buffer.from(key.sha256, "hex"))) match = key;
   return match;
 }
 
+function randomText(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+}
+
 function sha256(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+  return nodeCrypto().createHash("sha256").update(text).digest();
+}
+
+/** Not imported: a server whose callers present no key starts 6 ms sooner and 6 MB smaller without it. */
+function nodeCrypto(): typeof import("node:crypto") {
+  return process.getBuiltinModule("node:crypto");
 }

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { RouterError } from "../errors.ts";
+import { isTruthy } from "../platform/index.ts";
 
 /** Where engines come from and what they may use. Environment only: none of it changes from one start to the next. */
 export interface EngineSettings {
@@ -41,8 +42,4 @@ function addressOf(variable: string, text: string | undefined): string | undefin
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "https:" || url?.protocol === "http:") return text;
   throw new RouterError("CONFIG_INVALID", `${variable} must be an address that begins with https:// or http://, but is "${text}"`);
-}
-
-function isTruthy(value: string | undefined): boolean {
-  return /^(?:1|on|yes|true)$/i.test(value ?? "");
 }

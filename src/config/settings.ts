@@ -2,14 +2,19 @@ import { readFileSync, statSync, type Stats } from "node:fs";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { RouterError } from "../errors.ts";
-import { directoriesFrom, LOG_LEVELS, splitArguments, type Directories, type LogLevel } from "../platform/index.ts";
+import {
+  directoriesFrom,
+  isTruthy,
+  LLAMACPP_BACKENDS,
+  LOG_LEVELS,
+  splitArguments,
+  type Directories,
+  type LlamaCppBackend,
+  type LogLevel,
+} from "../platform/index.ts";
 import { engineSettingsFrom, type EngineSettings } from "./engine-settings.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Which llama.cpp build, or `embedded` for the engine inside our own worker process. */
-export const LLAMACPP_BACKENDS = ["auto", "vulkan", "rocm", "metal", "cpu", "cuda", "system", "from-source", "embedded"] as const;
-export type LlamaCppBackend = (typeof LLAMACPP_BACKENDS)[number];
 
 /** What the command line may say; every field is the raw text of its flag. */
 export interface Flags {
@@ -24,6 +29,7 @@ export interface Flags {
   readonly registry?: string | undefined;
   readonly maxLoadedModels?: string | undefined;
   readonly modelsMax?: string | undefined;
+  readonly idleUnload?: string | undefined;
   readonly modelsPreset?: string | undefined;
   readonly modelsAutoload?: boolean | undefined;
   readonly allowedHosts?: string | undefined;
@@ -41,6 +47,16 @@ const integer = (min: number, max: number) =>
     v.minValue(min, `must be at least ${min}`),
     v.maxValue(max, `must be at most ${max}`),
   );
+
+/** As the keep-alive of llama-server-proc.md (9): 0 ends a model with its last request, a negative number keeps it for ever. */
+const idleSeconds = v.pipe(
+  v.string(),
+  v.trim(),
+  v.regex(/^-?\d+(\.\d+)?$/, "must be a number of seconds"),
+  v.transform(Number),
+  v.maxValue(2_000_000, "must be at most 2000000"), // What a timer can hold.
+  v.transform((seconds): number | undefined => (seconds < 0 ? undefined : seconds * 1000)),
+);
 
 const choice = <const T extends readonly string[]>(choices: T) => v.picklist(choices, `must be one of ${choices.join(", ")}`);
 
@@ -69,6 +85,8 @@ export interface Settings extends Directories, EngineSettings {
   readonly maxLoadedModels: number;
   /** How many models of all kinds together, as llama.cpp's router counts; 0 for any number. */
   readonly modelsMax: number | undefined;
+  /** How long a model without requests stays loaded, in milliseconds; for ever when it is not set. */
+  readonly idleUnloadMs: number | undefined;
   /** Path of a preset file of llama.cpp's router mode. */
   readonly modelsPreset: string | undefined;
   /** A request for a model that is not loaded loads it. */
@@ -129,11 +147,12 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
       modelsMax === undefined ? 1 : Infinity,
     ),
     modelsMax,
+    idleUnloadMs: pick("--idle-unload", flags.idleUnload, "LEMONADE_IDLE_UNLOAD", idleSeconds, undefined),
     modelsPreset: presetFile === "" ? undefined : resolve(presetFile),
-    isAutoloadOn: flags.modelsAutoload !== false && !env["LEMONADE_NO_MODELS_AUTOLOAD"],
+    isAutoloadOn: flags.modelsAutoload !== false && !isTruthy(env["LEMONADE_NO_MODELS_AUTOLOAD"]),
     allowedHosts: pick("--allowed-hosts", flags.allowedHosts, "LEMONADE_ALLOWED_HOSTS", list, []).map((name) => name.toLowerCase()),
     allowedOrigins: pick("--allowed-origins", flags.allowedOrigins, "LEMONADE_ALLOWED_ORIGINS", list, []),
-    isWithoutApiKey: flags.withoutApiKey === true || Boolean(env["LEMONADE_WITHOUT_API_KEY"]),
+    isWithoutApiKey: flags.withoutApiKey === true || isTruthy(env["LEMONADE_WITHOUT_API_KEY"]),
     webappDir: pick("--webapp-dir", flags.webappDir, "LEMONADE_WEBAPP_DIR", existingFolder, undefined),
     isCi: Boolean(env["LEMONADE_CI_MODE"]),
   };

@@ -16,10 +16,11 @@ export function* dataOf(text: string): Generator<string> {
   }
 }
 
-/** Maps the JSON of each event; an event that maps to undefined is left out. `[DONE]` stays. */
+/** Maps the JSON of each event; an event that maps to undefined, and one that says nothing (llama-server's first of several prompts), is left out. `[DONE]` stays. */
 export function mapEventData(text: string, map: (data: Record<string, unknown>) => Record<string, unknown> | undefined): string {
   let result = "";
   for (const data of dataOf(text)) {
+    if (data === "null") continue;
     if (!data.startsWith("{")) {
       result += `data: ${data}\n\n`;
       continue;

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { RouterError, type ErrorCode } from "../errors.ts";
 import type { Connection } from "./listen.ts";
 import { readBody, type Body } from "./read-body.ts";
+import { queryOf } from "./request-url.ts";
 import type { Identity } from "./security/index.ts";
 
 /** What a caller must be allowed to do: ask models, manage them, or administer the server. `public` needs no key. */
@@ -48,6 +49,8 @@ export interface EndpointSpec<B, Q> {
   /** Fields of a multipart form, which the handler reads itself as it comes: it may be larger than our memory. */
   readonly form?: v.GenericSchema | undefined;
   readonly answers: Readonly<Record<number, Answer>>;
+  /** It hands the request to the engine of a model: what can go wrong on the way there, and what engines say themselves, is described. */
+  readonly relays?: boolean | undefined;
   /** Codes of errors beside those that every endpoint of this scope and with such input may answer. */
   readonly errors?: readonly ErrorCode[] | undefined;
   /** How the dialect of these paths tells an error; by default in the form that OpenAI's and Lemonade's clients read. */
@@ -75,20 +78,24 @@ export function endpoint<B = undefined, Q = undefined>(spec: EndpointSpec<B, Q>)
     query: querySchema as v.GenericSchema<unknown, never> | undefined, // Only its description is read from here on.
     body: bodySchema as v.GenericSchema<unknown, never> | undefined,
     async answer(request, context) {
-      const query = (querySchema === undefined ? undefined : check(querySchema, queryOf(request), "query")) as Q;
+      const query = (
+        querySchema === undefined ? undefined : check(querySchema, Object.fromEntries(queryOf(request.url) ?? []), "query")
+      ) as Q;
       const read: Body = bodySchema === undefined ? EMPTY_BODY : await readBody(request);
-      if (facts.form === undefined) context.connection.bodyIsRead(request);
-      const body = (bodySchema === undefined ? undefined : check(bodySchema, read.fields, "field")) as B;
+      if (facts.form === undefined) context.connection.bodyIsRead();
+      const body = (bodySchema === undefined ? undefined : checkBody(bodySchema, read.value)) as B;
       return await handle({ request, signal: request.signal, ...context, query, body, bytes: read.bytes });
     },
   };
 }
 
-const EMPTY_BODY: Body = { bytes: new Uint8Array(0), fields: {} };
+const EMPTY_BODY: Body = { bytes: new Uint8Array(0), value: {} };
 
-function queryOf(request: Request): Record<string, string> {
-  const at = request.url.indexOf("?");
-  return at === -1 ? {} : Object.fromEntries(new URLSearchParams(request.url.slice(at + 1)));
+/** An object, or a list where the schema is one: to valibot a list passes for an object without fields. */
+function checkBody<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject && schema.type !== "array") throw new RouterError("INVALID_REQUEST", "The request body must be a JSON object");
+  return check(schema, value, "field");
 }
 
 function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: "query" | "field"): T {

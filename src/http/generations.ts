@@ -2,8 +2,8 @@
 export interface Generation {
   /** The model's name: as it was asked for, and its own one once it is known. */
   model: string;
-  /** Who asked, as far as the connection tells. */
-  readonly caller: string;
+  /** Who asked, as far as the connection tells while it lasts. Asked for rarely: the system must be asked for the address. */
+  readonly caller: () => string;
   /** Aborted when the client leaves or when the generation is halted; the reason says which. */
   readonly signal: AbortSignal;
   readonly abort: (reason: unknown) => void;
@@ -16,7 +16,7 @@ export class Generations {
   readonly #running = new Set<Generation>();
 
   /** `client` is aborted when the client leaves. */
-  start({ model, caller, client }: { model: string; caller: string; client: AbortSignal }): Generation {
+  start({ model, caller, client }: { model: string; caller: () => string; client: AbortSignal }): Generation {
     const controller = new AbortController();
     const abort = (reason: unknown) => controller.abort(reason);
     const onClientGone = () => abort(client.reason);

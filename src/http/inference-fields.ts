@@ -57,6 +57,8 @@ export const CHAT = {
   parallel_tool_calls: flag,
   response_format: optional(v.looseObject({ type: v.string("must be a text") }, "must be an object")),
   reasoning_effort: optional(v.string("must be a text")),
+  enable_thinking: flag,
+  chat_template_kwargs: optional(object),
 } as const satisfies v.ObjectEntries;
 
 export const RESPONSES = {

@@ -1,4 +1,5 @@
 import { RouterError } from "../errors.ts";
+import { errorAnswer } from "./error-answer.ts";
 
 export interface Listener {
   readonly port: number;
@@ -16,9 +17,11 @@ export interface SocketSession {
 /** What a request handler may ask of the listener. */
 export interface Connection {
   /** Turns the request into a web socket; false when the request does not ask for one. The handler's response is dropped then. */
-  upgrade(request: Request, session: SocketSession): boolean;
+  upgrade(session: SocketSession): boolean;
   /** Called once the request's body has been read: from now on the connection may be silent as long as the answer takes. */
-  bodyIsRead(request: Request): void;
+  bodyIsRead(): void;
+  /** Called when an answer of events has come to its end, or its client has left: silence is limited again. Any other answer ends itself. */
+  answerHasEnded(): void;
   /** Address of the client; none for a request that came without a socket. */
   readonly remoteAddress?: string | undefined;
 }
@@ -26,10 +29,14 @@ export interface Connection {
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
-  readonly fetch: (request: Request, connection: Connection) => Response | Promise<Response>;
+  readonly fetch: (request: Request, connection: Connection) => Promise<Response>;
+  /** How long a connection may be silent between requests, or in the middle of one that it sends, in seconds. Defaults to 60. */
+  readonly idleSeconds?: number | undefined;
+  /** Told what `fetch` throws; its client learns nothing of it. */
+  readonly onMistake: (error: unknown) => void;
 }
 
-/** How long a connection may be silent between requests, or in the middle of one that it sends, in seconds. */
+/** Bun looks at its connections every four seconds. */
 const IDLE_SECONDS = 60;
 
 interface SocketData {
@@ -68,30 +75,35 @@ export function listen(options: ListenOptions): Listener {
   };
 }
 
-function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<SocketData> {
-  const upgraded = new WeakSet<Request>();
+function serve({ port, fetch, onMistake, idleSeconds = IDLE_SECONDS }: ListenOptions, hostname: string): Bun.Server<SocketData> {
   return Bun.serve<SocketData>({
     hostname,
     port,
-    idleTimeout: IDLE_SECONDS,
+    development: false, // Bun's page about a mistake shows sources, paths and the stack to whoever asks.
+    reusePort: false, // Otherwise Bun lets two servers share a port, once it takes itself to be in production.
+    idleTimeout: idleSeconds,
     // Whoever reads a body limits it: files of models come here, too. Bun takes no more than is read, and drops what nobody reads.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch(request, server) {
+      let isUpgraded = false;
       const connection: Connection = {
-        upgrade(asked, session) {
-          const isOpen = server.upgrade(asked, { data: { session, drained: Promise.withResolvers() } });
-          if (isOpen) upgraded.add(asked);
-          return isOpen;
-        },
-        bodyIsRead: (read) => server.timeout(read, 0),
+        upgrade: (session) => (isUpgraded = server.upgrade(request, { data: { session, drained: Promise.withResolvers() } })),
+        bodyIsRead: () => server.timeout(request, 0),
+        // What is set for one request stays with its connection.
+        answerHasEnded: () => server.timeout(request, idleSeconds),
         get remoteAddress() {
           return server.requestIP(request)?.address;
         },
       };
-      const response = fetch(request, connection);
-      // Bun wants no response for a request that became a web socket.
-      if (!(response instanceof Promise)) return upgraded.has(request) ? undefined : response;
-      return response.then((answer) => (upgraded.has(request) ? (undefined as never) : answer));
+      return fetch(withAddress(request), connection).then((answer) => {
+        if (isUpgraded) return undefined as never; // Bun wants no response for a request that became a web socket.
+        if (!isEventStream(answer)) connection.answerHasEnded();
+        return answer;
+      });
+    },
+    error(error) {
+      onMistake(error);
+      return errorAnswer(error);
     },
     websocket: {
       async open(socket) {
@@ -111,6 +123,16 @@ function serve({ port, fetch }: ListenOptions, hostname: string): Bun.Server<Soc
       },
     },
   });
+}
+
+/** Events may be far apart; the rest of any other answer is there or on its way. */
+function isEventStream({ headers }: Response): boolean {
+  return headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+}
+
+/** A request without a host (HTTP/1.0 allows that, and health checks of proxies are such) has a path for an address. */
+function withAddress(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
 }
 
 /** RFC 6455, 7.4.1: the end of a session that the server ends. */

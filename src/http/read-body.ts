@@ -4,7 +4,8 @@ import { isTooDeep } from "./security/index.ts";
 export interface Body {
   /** The bytes as they came. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly fields: Readonly<Record<string, unknown>>;
+  /** What they say. */
+  readonly value: unknown;
 }
 
 /** The largest JSON body, in bytes: that of llama-server. */
@@ -18,22 +19,19 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  */
 export async function readBody(request: Request): Promise<Body> {
   const bytes = await readBytes(request);
-  if (bytes.length === 0) return { bytes, fields: {} };
+  if (bytes.length === 0) return { bytes, value: {} };
   let value: unknown;
   try {
     value = JSON.parse(decoder.decode(bytes));
   } catch (error) {
     throw new RouterError("BODY_NOT_JSON", `The request body is not JSON: ${errorMessage(error)}`, { cause: error });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new RouterError("INVALID_REQUEST", "The request body must be a JSON object");
-  }
   if (isTooDeep(value)) throw new RouterError("INVALID_REQUEST", "The request body is nested too deeply");
-  return { bytes, fields: value as Record<string, unknown> }; // Checked: an object that is no array.
+  return { bytes, value };
 }
 
 /** A body as it came. */
-export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > MAX_BYTES) throw tooLarge();
   if (length !== null || request.body === null) return new Uint8Array(await request.arrayBuffer());

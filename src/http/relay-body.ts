@@ -9,9 +9,16 @@ export interface RelayBodyOptions {
   readonly holdsEvents: boolean;
   /** Given when a reader that leaves changes nothing: the rest is read to its end all the same. Aborted when the reader has left. */
   readonly abandoned?: AbortSignal | undefined;
+  /** Whether the rest is worth reading when the reader has left: it is kept somewhere. Otherwise the upstream is stopped after all. */
+  readonly isKept?: (() => Promise<boolean>) | undefined;
   /** Changes whole events; may leave some out. */
   readonly mapEvents?: ((text: string) => string) | undefined;
-  /** The event that a reader gets when the upstream fails after the first byte. */
+  /**
+   * Asked when the upstream fails before its first event: gives another body in its place, or undefined when there is none. What it throws
+   * is the failure then.
+   */
+  readonly reopen: (error: unknown) => Promise<ReadableStream<Uint8Array> | undefined>;
+  /** The event that a reader gets when the upstream fails after its first event. */
   readonly errorEvent: (error: unknown) => Promise<string>;
 }
 
@@ -23,10 +30,11 @@ const MAX_HELD_BYTES = 4 * 2 ** 20;
  * leave: when the upstream dies or ends in the middle of one, the reader gets the dialect's error event instead of a torn line.
  */
 export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBodyOptions): ReadableStream<Uint8Array> {
-  const reader = upstream.getReader();
+  let reader = upstream.getReader();
   let held: Uint8Array | undefined;
   // The last two pieces: usage and timings come with the last events, which may be split over them.
   let tail: readonly Uint8Array[] = [];
+  let hasBegun = false;
   let isOver = false;
   const end = (): void => {
     if (!isOver) options.onEnd(tail);
@@ -34,17 +42,38 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
   };
   let isAbandoned = false;
   const readOn = (): void => {
-    if (!isAbandoned) void drain(reader).then(end);
+    if (isAbandoned) return;
     isAbandoned = true;
+    void drain(reader).then(end);
+    void options.isKept?.().then((isWorthIt) => {
+      if (!isWorthIt) options.abort(new Error("the client has left"));
+    });
   };
   if (options.abandoned?.aborted === true) readOn();
   else options.abandoned?.addEventListener("abort", readOn, { once: true });
+  /** Takes another body in place of the one that failed, unless the reader has seen some of it; else throws the failure. */
+  const reopen = async (failure: unknown): Promise<void> => {
+    const next = hasBegun || !options.holdsEvents ? undefined : await options.reopen(failure);
+    if (next === undefined) throw failure;
+    reader = next.getReader();
+    held = undefined;
+  };
+  const read = async () => {
+    for (;;) {
+      try {
+        return await reader.read();
+      } catch (error) {
+        if (isAbandoned) throw error;
+        await reopen(error);
+      }
+    }
+  };
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           for (;;) {
-            const { done, value } = await reader.read();
+            const { done, value } = await read();
             if (isAbandoned) return;
             if (done) {
               const last = held === undefined ? "" : completeLastEvent(held);
@@ -61,6 +90,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
             held = complete === bytes.length ? undefined : bytes.subarray(complete);
             if (complete === 0) continue;
             const piece = held === undefined ? bytes : bytes.subarray(0, complete);
+            hasBegun ||= !holdsOnlyComments(piece);
             tail = tail.length === 0 ? [piece] : [tail[tail.length - 1] ?? piece, piece];
             const mapped = options.mapEvents?.(new TextDecoder().decode(piece));
             if (mapped === "") continue;
@@ -88,6 +118,13 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
     { highWaterMark: 0 },
   );
 }
+
+/** Whether a piece of whole events says nothing: engines send comments while they read a long prompt. */
+function holdsOnlyComments(piece: Uint8Array): boolean {
+  return piece[0] === COLON && !/^[^:\n]/m.test(new TextDecoder().decode(piece));
+}
+
+const COLON = ":".charCodeAt(0);
 
 /** Reads what nobody wants until it is over, one way or the other. */
 async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {

@@ -3,7 +3,8 @@ import type { Conversations } from "./conversations.ts";
 import type { Call } from "./endpoint.ts";
 import type { Generations } from "./generations.ts";
 import { relay, type RelayRequest } from "./relay.ts";
-import { callerOf, requireReachable } from "./security/index.ts";
+import { queryOf } from "./request-url.ts";
+import { callerOf, redactionFor, requireReachable } from "./security/index.ts";
 
 export interface RelayContext {
   readonly router: Router;
@@ -25,19 +26,25 @@ export async function relayCall(context: RelayContext, call: Call<unknown, unkno
     autoload: autoloadOf(call.request),
     mayDownload: call.identity.scopes.includes("manage"),
     signal: call.signal,
+    onStreamEnd: () => call.connection.answerHasEnded(),
     generations,
-    caller: callerOf(call),
+    caller: () => callerOf(call),
+    redact: redactionFor(call.identity),
     ...choice,
   };
   const id = call.request.headers.get("x-conversation-id");
-  return id === null || request.method === "GET" ? await relay(router, request) : await relayConversation(context, { id, call, request });
+  return id !== null && isStreamed(call.body) ? await relayConversation(context, { id, call, request }) : await relay(router, request);
+}
+
+/** Only a stream can be come back to. */
+function isStreamed(body: unknown): boolean {
+  return typeof body === "object" && body !== null && "stream" in body && body.stream === true;
 }
 
 /** `autoload=true` or `1` loads the model for this request, anything else but nothing does not. */
 function autoloadOf({ url }: Request): boolean | undefined {
-  const at = url.indexOf("?");
-  const value = at === -1 ? null : new URLSearchParams(url.slice(at)).get("autoload");
-  return value === null || value === "" ? undefined : value === "true" || value === "1";
+  const value = queryOf(url)?.get("autoload");
+  return !value ? undefined : value === "true" || value === "1";
 }
 
 interface ConversationCall {
@@ -46,15 +53,15 @@ interface ConversationCall {
   readonly request: RelayRequest;
 }
 
-/** A conversation goes on when its client has left: only a stop ends it, and the engine keeps what it says for a while. */
+/** A conversation goes on when its client has left, where the engine keeps what it says for a while: only a stop ends it then. */
 async function relayConversation({ router, conversations }: RelayContext, { id, call, request }: ConversationCall): Promise<Response> {
   const { id: model } = await router.resolve(request.model);
   const conversation = conversations.begin(id, { caller: call.identity.name, model });
   return await relay(router, {
     ...request,
     signal: conversation.stopped,
-    abandoned: call.signal,
-    headers: { "x-conversation-id": id },
+    conversation: { id: conversation.upstreamId, client: call.signal },
+    headers: { "x-conversation-id": conversation.upstreamId },
     onAcquired: () => (conversation.isSent = true),
   });
 }

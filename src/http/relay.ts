@@ -1,4 +1,4 @@
-import { inTurn, mendRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
+import { inTurn, readableRefusal, readTimings, renderErrorEvent, type Translation } from "../dialects/index.ts";
 import { errorMessage, InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelKind } from "../model/index.ts";
 import type { Lease, Router } from "../router/index.ts";
@@ -25,17 +25,21 @@ export interface RelayRequest {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
-  /** Given when the request outlives its client, whose signal this is: the answer is then read to its end all the same. */
-  readonly abandoned?: AbortSignal | undefined;
+  /** Given when the request outlives its client on an engine that keeps the stream: that is then read to its end all the same. */
+  readonly conversation?: { readonly id: string; readonly client: AbortSignal } | undefined;
+  /** Called when the last byte of a stream has been passed on, or nobody wants it any more. */
+  readonly onStreamEnd: () => void;
   /** Called when the model is loaded and the engine is about to be asked. */
   readonly onAcquired?: (() => void) | undefined;
   /** Where the request is entered while it runs, and who sent it. */
   readonly generations: Generations;
-  readonly caller: string;
+  readonly caller: () => string;
   /** Changes a successful answer; without one its bytes pass as they are. */
   readonly translation?: Translation | undefined;
-  /** Whether an engine's error may get the status that OpenAI's clients expect. */
+  /** Whether an engine's error gets the form that all our clients read, instead of passing as it came. */
   readonly mendsRefusals?: boolean | undefined;
+  /** Takes out of an error what the caller shall not see. */
+  readonly redact?: ((text: string) => string) | undefined;
   /** What to ask instead of an engine that does not know the path (404). */
   readonly detour?: (() => Detour) | undefined;
 }
@@ -63,25 +67,25 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
 /** An answer up to this size is read whole before its first byte leaves, so that an engine that dies meanwhile costs a retry, not the answer. */
 const MAX_BUFFERED_BYTES = 2 ** 20;
 
+const NOT_IMPLEMENTED = 501;
+
 /** The end of a process is noticed a moment after the end of its connections. */
 const EXIT_NOTICE_MS = 250;
 
 /**
- * Sends a request to the engine of its model and relays the answer unparsed. Until the first byte has left, an engine that died is
- * loaded again and the request sent once more; a connection that the engine had closed meanwhile (llama-server does after 5 s idle and
+ * Sends a request to the engine of its model and relays the answer unparsed. Until the first byte or event has left, an engine that died
+ * is loaded again and the request sent once more; a connection that the engine had closed meanwhile (llama-server does after 5 s idle and
  * after 100 requests) is replaced without anybody noticing. After the first byte a failure becomes the dialect's error event.
  */
 export async function relay(router: Router, request: RelayRequest): Promise<Response> {
-  const { model, kind, mayDownload, autoload, isPassive, caller } = request;
+  const { model, caller } = request;
   const generation = request.generations.start({ model, caller, client: request.signal });
   const { signal } = generation;
   try {
     for (let attempt = 1; ; attempt++) {
-      const lease = await router.acquire(model, { kind, mayDownload, autoload, isPassive, signal });
-      generation.model = lease.entry.id;
-      request.onAcquired?.();
+      const lease = await acquire(router, request, generation);
       try {
-        return await relayOnce(router, lease, { ...request, generation });
+        return await relayOnce(router, lease, { ...request, generation, mayAskAgain: attempt === 1 });
       } catch (error) {
         const isGone = await lease.isEngineGone({ withinMs: signal.aborted ? 0 : EXIT_NOTICE_MS });
         lease.release();
@@ -97,13 +101,27 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
   }
 }
 
-async function relayOnce(router: Router, lease: Lease, request: RelayRequest & { generation: Generation }): Promise<Response> {
-  const { generation } = request;
+async function acquire(router: Router, request: RelayRequest, generation: Generation): Promise<Lease> {
+  const { model, kind, mayDownload, autoload, isPassive, onAcquired } = request;
+  const lease = await router.acquire(model, { kind, mayDownload, autoload, isPassive, signal: generation.signal });
+  generation.model = lease.entry.id;
+  onAcquired?.();
+  return lease;
+}
+
+interface Attempt extends RelayRequest {
+  readonly generation: Generation;
+  readonly mayAskAgain: boolean;
+}
+
+async function relayOnce(router: Router, first: Lease, request: Attempt): Promise<Response> {
+  const { generation, conversation } = request;
+  let lease = first;
+  let { mayAskAgain } = request;
   const end = (tail: readonly Uint8Array[]) => {
     generation.end();
     lease.release();
-    const timings = readTimings(Buffer.concat(tail).toString());
-    if (timings !== undefined) router.stats.record({ model: lease.entry.id, timeToFirstTokenMs: timings.promptMs, ...timings });
+    router.noteAnswer(lease, readTimings(textOf(tail)));
   };
   const { upstream, translation } = await ask(lease, request, generation.signal);
   const { status } = upstream;
@@ -111,13 +129,15 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
   const length = upstream.headers.get("content-length");
   // Asked before the body: whoever touches that as a stream pays for one, also when the bytes are then read at once.
   const isEventStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-  if ((length !== null && Number(length) <= MAX_BUFFERED_BYTES) || (translation !== undefined && !isEventStream)) {
+  const isRefusal = status >= 400 && request.mendsRefusals === true;
+  const isWanted = (length !== null && Number(length) <= MAX_BUFFERED_BYTES) || translation !== undefined || isRefusal;
+  if (isWanted && !isEventStream) {
     const whole = await upstream.arrayBuffer();
     end([new Uint8Array(whole)]);
-    if (status === 500 && request.mendsRefusals === true) {
-      const mended = mendRefusal(new TextDecoder().decode(whole));
-      if (mended !== undefined) return new Response(mended, { status: 400, headers });
-    }
+    // What an engine cannot do it will not do the second time either.
+    if (status === NOT_IMPLEMENTED) headers.set("x-should-retry", "false");
+    const readable = isRefusal ? readableRefusal({ status, body: new TextDecoder().decode(whole) }) : undefined;
+    if (readable !== undefined) return new Response(readable.body, { status: readable.status, headers });
     const translated = translation?.whole(new TextDecoder().decode(whole));
     return new Response(translated ?? whole, { status, headers });
   }
@@ -130,18 +150,39 @@ async function relayOnce(router: Router, lease: Lease, request: RelayRequest & {
     headers.set("x-accel-buffering", "no"); // nginx before us would collect events otherwise.
   }
   const body = relayBody(upstream.body, {
-    onEnd: end,
+    onEnd(tail) {
+      end(tail);
+      request.onStreamEnd();
+    },
     abort: generation.abort,
     holdsEvents: isEventStream,
-    abandoned: request.abandoned,
+    ...(conversation && { abandoned: conversation.client, isKept: async () => await isKept(lease, conversation.id) }),
     mapEvents: translation?.events,
+    async reopen() {
+      if (!mayAskAgain || generation.signal.aborted || !(await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) return undefined;
+      mayAskAgain = false;
+      lease.release();
+      lease = await acquire(router, request, generation);
+      const { upstream: next } = await ask(lease, request, generation.signal);
+      if (!next.ok) throw new Error(`it answered ${next.status} when it was asked again`);
+      return next.body ?? undefined;
+    },
     async errorEvent(error) {
-      if (request.signal.aborted) throw request.signal.reason;
-      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason);
-      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })));
+      const client = conversation?.client ?? request.signal;
+      if (client.aborted) throw client.reason;
+      if (generation.signal.aborted) return renderErrorEvent(generation.signal.reason, request.redact);
+      if (error instanceof RouterError) return renderErrorEvent(error, request.redact);
+      return renderErrorEvent(upstreamFailure(lease, error, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS })), request.redact);
     },
   });
   return new Response(body, { status, headers });
+}
+
+/** As Latin-1: the figures are ASCII, and this costs no check. */
+function textOf(pieces: readonly Uint8Array[]): string {
+  const [only] = pieces;
+  const bytes = only !== undefined && pieces.length === 1 ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(pieces);
+  return bytes.toString("latin1");
 }
 
 /** Built up rather than thinned out: that is half the work. */
@@ -190,6 +231,18 @@ async function send(lease: Lease, request: RelayRequest, signal: AbortSignal): P
     if (signal.aborted) throw error;
     // The connection may have been an old one that the engine has closed: use a new one, once, at once. A dead engine refuses it.
     return await fetch(url, init(false));
+  }
+}
+
+/** Whether the engine keeps this stream for a client that comes back: older ones and other kinds say that they do not. */
+async function isKept({ baseUrl }: Lease, id: string): Promise<boolean> {
+  const init = { method: "POST", body: JSON.stringify({ conversation_ids: [id] }), headers: { "content-type": "application/json" } };
+  try {
+    const response = await fetch(`${baseUrl}/v1/streams/lookup`, init);
+    const known: unknown = response.ok ? await response.json() : [];
+    return Array.isArray(known) && known.length > 0;
+  } catch {
+    return true; // It is gone, and its stream with it; or it has no time to answer.
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { EngineReports } from "../router/index.ts";
+import type { EngineStatus } from "../router/index.ts";
 import type { SystemFacts } from "../platform/system-info/index.ts";
 import { renderSystemInfo } from "./system-info.ts";
 
@@ -12,17 +12,24 @@ const FACTS: SystemFacts = {
   vulkan: { hasLoader: false },
   problems: [],
 };
-const ENGINES: EngineReports = {
-  llamacpp: [
-    { variant: "vulkan", version: "b6510", isUsable: true, reason: "Uses Radeon" },
-    { variant: "rocm", version: undefined, isUsable: false, reason: "No AMD GPU answers" },
-    { variant: "cuda", version: undefined, isUsable: true, reason: "Uses GeForce" },
-    { variant: "cpu", version: undefined, isUsable: true, reason: "Runs everywhere" },
-    { variant: "from-source", version: "b9999", isUsable: true, reason: "Made on this machine" },
-  ],
-  embedded: "3.22.1",
-  hasFlm: false,
-};
+const status = (name: EngineStatus["name"], version: string | undefined, isUsable: boolean, reason: string): EngineStatus => ({
+  name,
+  installed: version === undefined ? undefined : { version, path: "/bin/engine" },
+  availableVersion: undefined,
+  isUsable,
+  isDefault: false,
+  reason,
+});
+const ENGINES: readonly EngineStatus[] = [
+  status({ backend: "llamacpp", variant: "vulkan" }, "b6510", true, "Uses Radeon"),
+  status({ backend: "llamacpp", variant: "rocm" }, undefined, false, "No AMD GPU answers"),
+  status({ backend: "llamacpp", variant: "cuda" }, undefined, true, "Uses GeForce"),
+  status({ backend: "llamacpp", variant: "cpu" }, undefined, true, "Runs everywhere"),
+  status({ backend: "llamacpp", variant: "from-source" }, "b9999", true, "Made on this machine"),
+  status({ backend: "llamacpp", variant: "system" }, undefined, false, "No llama-server is on PATH"),
+  status({ backend: "embedded" }, "3.22.1", true, "In a process of ours"),
+  status({ backend: "flm" }, undefined, false, "No NPU answers"),
+];
 const render = (facts: Partial<SystemFacts> = {}, verbose = false) =>
   JSON.parse(JSON.stringify(renderSystemInfo({ facts: { ...FACTS, ...facts }, engines: ENGINES }, { verbose }))) as Record<string, unknown>;
 
@@ -43,6 +50,7 @@ describe("system-info in Lemonade's words", () => {
             "llamacpp-vulkan": { available: true, version: "b6510", backend: "vulkan" },
             "llamacpp-cpu": { available: false, error: "cpu binaries not installed" },
             "llamacpp-from-source": { available: true, version: "b9999", backend: "from-source" },
+            "llamacpp-system": { available: false, error: "system not available: No llama-server is on PATH" },
             embedded: { available: true, version: "3.22.1" },
             oga: { available: false },
           },

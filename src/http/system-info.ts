@@ -1,4 +1,4 @@
-import type { EngineReports, GpuFacts, SystemReport } from "../router/index.ts";
+import type { EngineStatus, GpuFacts, SystemReport } from "../router/index.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -37,7 +37,7 @@ export function renderSystemInfo({ facts, engines }: SystemReport, { verbose = f
         name: npu?.name ?? "AMD NPU",
         available: npu !== undefined,
         ...(npu === undefined ? { error: "No NPU found" } : { driver_version: npu.driverVersion, power_mode: npu.powerMode }),
-        inference_engines: { flm: engines.hasFlm ? { available: true } : notInstalled("flm is not installed"), oga: { available: false } },
+        inference_engines: { ...flm(engines), oga: { available: false } },
       },
     },
     ...(problems.length > 0 ? { problems } : {}),
@@ -55,11 +55,11 @@ function verboseFields({ computerName, biosVersion, powerPlan, cpu }: SystemRepo
   };
 }
 
-function renderGpus(gpus: readonly GpuFacts[], engines: EngineReports, nothing: string): readonly Fields[] {
+function renderGpus(gpus: readonly GpuFacts[], engines: EngineEntries, nothing: string): readonly Fields[] {
   return gpus.length === 0 ? [missing(nothing)] : gpus.map((gpu) => renderGpu(gpu, engines));
 }
 
-function renderGpu(gpu: GpuFacts, engines: EngineReports): Fields {
+function renderGpu(gpu: GpuFacts, engines: EngineEntries): Fields {
   const { vendor, name, memoryBytes, sharedMemoryBytes, driverVersion } = gpu;
   return {
     name,
@@ -75,8 +75,10 @@ function missing(error: string): Fields {
   return { name: "", available: false, error };
 }
 
-/** Builds of llama.cpp by what they run on; a build from source may use anything. */
-const CPU_VARIANTS = ["vulkan", "cpu", "from-source"] as const;
+type EngineEntries = readonly EngineStatus[];
+
+/** Builds of llama.cpp by what they run on; those that we did not fetch may use anything. */
+const CPU_VARIANTS = ["vulkan", "cpu", "from-source", "system", "bin"] as const;
 const GPU_VARIANTS: Readonly<Record<GpuFacts["vendor"], readonly string[]>> = {
   amd: ["vulkan", "rocm"],
   nvidia: ["vulkan", "cuda"],
@@ -86,21 +88,26 @@ const GPU_VARIANTS: Readonly<Record<GpuFacts["vendor"], readonly string[]>> = {
   other: ["vulkan"],
 };
 
-function llamacpp({ llamacpp: reports }: EngineReports, variants: readonly string[]): Fields {
-  const shown = reports.filter(({ variant }) => variants.includes(variant));
+function llamacpp(engines: EngineEntries, variants: readonly string[]): Fields {
   return Object.fromEntries(
-    shown.map(({ variant, version, isUsable, reason }) => {
-      const isHere = version !== undefined;
-      const state = isHere
-        ? { available: true, version, backend: variant }
+    engines.flatMap(({ name: { backend, variant }, installed, isUsable, reason }) => {
+      if (backend !== "llamacpp" || !variants.includes(variant)) return [];
+      const state = installed
+        ? { available: true, version: installed.version, backend: variant }
         : notInstalled(isUsable ? `${variant} binaries not installed` : `${variant} not available: ${reason}`);
-      return [`llamacpp-${variant}`, state];
+      return [[`llamacpp-${variant}`, state]];
     }),
   );
 }
 
-function embedded({ embedded: version }: EngineReports): Fields {
-  return { embedded: version === undefined ? notInstalled("embedded engine not installed") : { available: true, version } };
+function embedded(engines: EngineEntries): Fields {
+  const installed = engines.find(({ name }) => name.backend === "embedded")?.installed;
+  return { embedded: installed ? { available: true, version: installed.version } : notInstalled("embedded engine not installed") };
+}
+
+function flm(engines: EngineEntries): Fields {
+  const isHere = engines.some(({ name, installed }) => name.backend === "flm" && installed !== undefined);
+  return { flm: isHere ? { available: true } : notInstalled("flm is not installed") };
 }
 
 function notInstalled(error: string): Fields {

@@ -13,9 +13,7 @@ export const ModelInfoAnswer = v.looseObject({
   gated: Gated,
   downloads: v.optional(v.number(), 0),
   likes: v.optional(v.number(), 0),
-  tags: v.optional(v.array(v.string()), []),
   lastModified: v.optional(v.string()),
-  siblings: v.optional(v.array(v.looseObject({ rfilename: v.string() })), []),
 });
 
 export const TreeAnswer = v.array(
@@ -35,7 +33,6 @@ export const SearchAnswer = v.array(
     likes: v.optional(v.number(), 0),
     private: v.optional(v.boolean(), false),
     gated: Gated,
-    tags: v.optional(v.array(v.string()), []),
     lastModified: v.optional(v.string()),
   }),
 );

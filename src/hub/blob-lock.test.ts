@@ -2,11 +2,12 @@ import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, unlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { acquireBlobLock, acquireByExistence } from "./blob-lock.ts";
+import { acquireBlobLock } from "./blob-lock.ts";
 import { systemClock } from "./clock.ts";
+import { acquireByExistence } from "./existence-lock.ts";
 
 async function lockFile(): Promise<AsyncDisposable & { path: string }> {
   const folder = await mkdtemp(join(tmpdir(), "lemonade-lock-"));
@@ -76,16 +77,18 @@ test("the death of a holder gives the lock back", async () => {
   expect(lock.path).toBe(file.path);
 });
 
-test("without a flock program our own processes still exclude each other, and a dead one's mark is removed", async () => {
+test("a lock by existence excludes others, is taken from a dead holder of this machine, and from no other", async () => {
   await using file = await lockFile();
-  await using flocked = await acquireBlobLock(file.path, options); // Makes the folder.
-  expect(flocked.path).toBe(file.path);
-  const first = await acquireByExistence(file.path, options);
-  const second = acquireByExistence(file.path, { ...options, onWaiting: () => void first[Symbol.asyncDispose]() });
+  await (await acquireBlobLock(file.path, options))[Symbol.asyncDispose](); // Makes the folder.
+  const path = `${file.path}.lemonade`;
+  const first = await acquireByExistence(path, options);
+  const second = acquireByExistence(path, { ...options, onWaiting: () => void first[Symbol.asyncDispose]() });
   await (await second)[Symbol.asyncDispose]();
   const ended = spawn(process.execPath, ["-e", ""]);
   await once(ended, "exit");
-  await writeFile(`${file.path}.lemonade`, String(ended.pid));
-  await using third = await acquireByExistence(file.path, options);
-  expect(third.path).toBe(file.path);
+  await writeFile(path, `${ended.pid}\n${hostname()}\n`);
+  await (await acquireByExistence(path, options))[Symbol.asyncDispose]();
+  await writeFile(path, `${ended.pid}\nelsewhere\n`);
+  const third = acquireByExistence(path, { ...options, onWaiting: () => void unlink(path) });
+  await (await third)[Symbol.asyncDispose]();
 });

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { mkdir, open, readFile, stat, unlink, writeFile, type FileHandle } from "node:fs/promises";
+import { mkdir, open, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "./clock.ts";
+import { acquireByExistence, held, polling } from "./existence-lock.ts";
 
 /**
  * The lock that `huggingface_hub` takes around the download of one blob, so that two programs never write the same one.
@@ -12,6 +13,10 @@ import type { Clock } from "./clock.ts";
  * BusyBox) locks a descriptor that it inherits from us, and the lock stays with our descriptor when the program ends; on macOS and
  * Windows `O_EXLOCK` makes `open` itself take the lock (macOS: `flock`; Windows: no sharing, which fails while Python has the file
  * open and makes Python's own opening fail). Closing the descriptor, also by dying, gives the lock back.
+ *
+ * On a file system that cannot lock, `huggingface_hub` takes the existence of the file for the lock, and so do we. Where only the `flock`
+ * program is missing, that would wait for ever for the files that real locks leave behind: another name beside it keeps our own processes
+ * apart, though not Python's.
  */
 export interface BlobLock extends AsyncDisposable {
   readonly path: string;
@@ -27,21 +32,21 @@ export interface BlobLockOptions {
 /** Missing from Node's constants although libuv passes it on. */
 const O_EXLOCK = process.platform === "win32" ? 0x1000_0000 : 0x20;
 const O_NONBLOCK = constants.O_NONBLOCK ?? 0;
-const POLL_MS = 200;
 
 export async function acquireBlobLock(path: string, options: BlobLockOptions): Promise<BlobLock> {
   await mkdir(dirname(path), { recursive: true });
   if (process.platform !== "linux") return await acquireByOpening(path, options);
   for (;;) {
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    const { file, isNew } = await openLockFile(path);
     try {
       const outcome = await flock(file, options);
-      if (outcome === "no-program") {
-        await file.close();
-        return await acquireByExistence(path, options);
-      }
       // Whoever held it may have removed the file: then the lock is on a file without a name, and guards nothing.
-      if (await isStillAt(file, path)) return held(path, () => file.close());
+      if (outcome === "locked" && (await isStillAt(file, path))) return held(path, () => file.close());
+      if (outcome !== "locked") {
+        await file.close();
+        if (isNew && outcome === "impossible") await unlink(path);
+        return await acquireByExistence(outcome === "impossible" ? path : `${path}.lemonade`, options);
+      }
     } catch (error) {
       await file.close();
       throw error;
@@ -50,21 +55,29 @@ export async function acquireBlobLock(path: string, options: BlobLockOptions): P
   }
 }
 
-function held(path: string, release: () => Promise<void>): BlobLock {
-  let released: Promise<void> | undefined;
-  return { path, [Symbol.asyncDispose]: () => (released ??= release()) };
+async function openLockFile(path: string): Promise<{ readonly file: FileHandle; readonly isNew: boolean }> {
+  const flags = constants.O_RDWR | constants.O_CREAT;
+  try {
+    return { file: await open(path, flags | constants.O_EXCL, 0o644), isNew: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return { file: await open(path, flags, 0o644), isNew: false };
+  }
 }
 
-async function flock(file: FileHandle, { signal, onWaiting }: BlobLockOptions): Promise<"locked" | "no-program"> {
+/** `impossible`: the file system has no locks. */
+type FlockOutcome = "locked" | "no-program" | "impossible";
+
+async function flock(file: FileHandle, { signal, onWaiting }: BlobLockOptions): Promise<FlockOutcome> {
   const first = await runFlock(["-x", "-n"], file.fd, signal);
   if (first !== "busy") return first;
   onWaiting?.();
   const second = await runFlock(["-x"], file.fd, signal);
-  if (second === "busy") throw new Error("flock ended without the lock");
-  return second;
+  // BusyBox has one exit code for everything, and who waits is never refused because another holds it.
+  return second === "busy" ? "impossible" : second;
 }
 
-function runFlock(args: readonly string[], fd: number, signal: AbortSignal | undefined): Promise<"locked" | "busy" | "no-program"> {
+function runFlock(args: readonly string[], fd: number, signal: AbortSignal | undefined): Promise<FlockOutcome | "busy"> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const child = spawn("flock", [...args, "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
@@ -80,7 +93,8 @@ function runFlock(args: readonly string[], fd: number, signal: AbortSignal | und
         if (signal?.aborted) reject(signal.reason);
         else if (code === 0) resolve("locked");
         else if (code === 1) resolve("busy");
-        else reject(new Error(`flock ended with ${code}`));
+        else if (code === null) reject(new Error("flock was killed"));
+        else resolve("impossible");
       }),
     );
   });
@@ -103,43 +117,4 @@ async function acquireByOpening(path: string, options: BlobLockOptions): Promise
       throw error;
     }
   });
-}
-
-/**
- * Where there is no `flock` program: a file beside the lock with our process id, which keeps our own processes apart but not Python's.
- * Exported for its test.
- */
-export async function acquireByExistence(path: string, options: BlobLockOptions): Promise<BlobLock> {
-  const marker = `${path}.lemonade`;
-  return await polling(options, async () => {
-    try {
-      await writeFile(marker, String(process.pid), { flag: "wx" });
-      return held(path, () => unlink(marker));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
-    if (await isAbandoned(marker)) await unlink(marker).catch(() => {});
-    return undefined;
-  });
-}
-
-async function isAbandoned(marker: string): Promise<boolean> {
-  const pid = Number(await readFile(marker, "utf8").catch(() => ""));
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
-  }
-}
-
-async function polling(options: BlobLockOptions, attempt: () => Promise<BlobLock | undefined>): Promise<BlobLock> {
-  for (let attempts = 0; ; attempts++) {
-    options.signal?.throwIfAborted();
-    const lock = await attempt();
-    if (lock) return lock;
-    if (attempts === 0) options.onWaiting?.();
-    await options.clock.sleep(POLL_MS, options.signal);
-  }
 }

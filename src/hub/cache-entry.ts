@@ -60,12 +60,17 @@ export async function assertInside(cacheDir: string, folder: string): Promise<vo
   throw new RouterError("CACHE_NOT_WRITABLE", `${folder} leads out of the cache, to ${real}`, { hint: "Remove that link." });
 }
 
+/** The commit that a branch or tag named when it was last looked at; null when nobody has. */
+export async function readRef(cacheDir: string, repo: string, revision: string): Promise<string | null> {
+  return await readFile(join(cacheDir, refPath(repo, revision)), "utf8").catch(() => null);
+}
+
 /** Notes which commit a branch or tag names: the bare id, without a newline, as readers compare it verbatim. */
 export async function writeRef(cacheDir: string, repo: string, revision: string, commit: string): Promise<void> {
   if (revision === commit) return;
   const at = join(cacheDir, refPath(repo, revision));
   // An unchanged one is left alone, so that a cache that others own can still be read.
-  if ((await readFile(at, "utf8").catch(() => "")) === commit) return;
+  if ((await readRef(cacheDir, repo, revision)) === commit) return;
   await mkdir(dirname(at), { recursive: true });
   // Not beside the ref: every file there counts as one.
   const temporary = join(cacheDir, repoFolder(repo), `.ref.${process.pid}.tmp`);

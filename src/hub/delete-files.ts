@@ -13,9 +13,9 @@ import {
   snapshotPath,
   snapshotsFolder,
 } from "../model/index.ts";
+import { cacheError } from "../platform/index.ts";
 import { acquireBlobLock } from "./blob-lock.ts";
 import { assertInside } from "./cache-entry.ts";
-import { cacheError } from "./cache-error.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { sweepSharedBlob } from "./shared-blobs.ts";
 
@@ -30,7 +30,7 @@ export interface DeleteOptions {
   readonly cacheDir: string;
   readonly clock?: Clock | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Tells which begun downloads somebody still wants, by the names of their blobs. Defaults to all of them. */
+  /** Tells which blobs without a snapshot somebody still wants, begun downloads among them. Defaults to all of them. */
   readonly isWanted?: ((blob: string) => boolean) | undefined;
 }
 
@@ -62,7 +62,7 @@ export async function deleteFiles(repo: string, entries: readonly SnapshotEntry[
       else blobs.add(found.blob);
     }
     for (const blob of blobs) freedBytes += await removeUnlessNeeded(repo, blob, options);
-    await tidyRepo(repo, options);
+    freedBytes += await tidyRepo(repo, options);
     return { entries: deleted, freedBytes };
   } catch (error) {
     throw cacheError(error, root);
@@ -126,8 +126,11 @@ async function linkedBlobs(cacheDir: string, repo: string): Promise<ReadonlySet<
   return names;
 }
 
-/** Removes folders that hold nothing, and what points to snapshots that are gone; the repository's folder too when nothing is left. */
-async function tidyRepo(repo: string, options: DeleteOptions): Promise<void> {
+/**
+ * Removes folders that hold nothing, and what points to snapshots that are gone; with the last snapshot the blobs that are left of it, and
+ * the repository's folder when nothing is left.
+ */
+async function tidyRepo(repo: string, options: DeleteOptions): Promise<number> {
   const inRepo = (path: string): string => join(options.cacheDir, path);
   const before = await names(inRepo(snapshotsFolder(repo)));
   for (const folder of await list(inRepo(snapshotsFolder(repo)))) {
@@ -145,21 +148,28 @@ async function tidyRepo(repo: string, options: DeleteOptions): Promise<void> {
     await rm(inRepo(`${repoFolder(repo)}/.no_exist/${commit}`), { recursive: true, force: true });
     await rm(inRepo(`${repoFolder(repo)}/trees/${commit}.json`), { force: true });
   }
-  if (left.size > 0) return;
-  await dropUnwantedPartials(repo, options);
+  if (left.size > 0) return 0;
+  const freedBytes = await dropUnwantedBlobs(repo, options);
   for (const folder of [".no_exist", "trees", "blobs"]) await rmdir(inRepo(`${repoFolder(repo)}/${folder}`)).catch(() => {});
   // A folder without `snapshots` counts as damaged, so it stays while a begun download does.
-  if ((await names(inRepo(blobsFolder(repo)))).length > 0) return;
+  if ((await names(inRepo(blobsFolder(repo)))).length > 0) return freedBytes;
   await rmdir(inRepo(snapshotsFolder(repo))).catch(() => {});
   await rmdir(inRepo(repoFolder(repo))).catch(() => {});
+  return freedBytes;
 }
 
-async function dropUnwantedPartials(repo: string, { cacheDir, clock = systemClock, isWanted = () => true }: DeleteOptions): Promise<void> {
+async function dropUnwantedBlobs(repo: string, options: DeleteOptions): Promise<number> {
+  const { cacheDir, clock = systemClock, isWanted = () => true } = options;
   const suffix = ".incomplete";
+  let freedBytes = 0;
   for (const name of await names(join(cacheDir, blobsFolder(repo)))) {
-    const blob = name.slice(0, -suffix.length);
-    if (name.endsWith(suffix) && isSafeBlobName(blob) && !isWanted(blob)) await dropPartial(cacheDir, repo, blob, clock);
+    const isPartial = name.endsWith(suffix);
+    const blob = isPartial ? name.slice(0, -suffix.length) : name;
+    if (!isSafeBlobName(blob) || isWanted(blob)) continue;
+    if (isPartial) await dropPartial(cacheDir, repo, blob, clock);
+    else freedBytes += await removeUnlessNeeded(repo, blob, options);
   }
+  return freedBytes;
 }
 
 /** Removes a begun download, unless a program is at work on it. */

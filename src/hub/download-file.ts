@@ -1,10 +1,10 @@
 import { mkdir, rename, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RouterError } from "../errors.ts";
-import { blobPath, isCommitId, lockPath, partialBlobPath } from "../model/index.ts";
+import { blobPath, formatBytes, isCommitId, lockPath, partialBlobPath, snapshotPath } from "../model/index.ts";
+import { cacheError } from "../platform/index.ts";
 import { acquireBlobLock } from "./blob-lock.ts";
 import { assertInside, entryPath, linkEntry, sizeOf, writeNoExist, type CacheEntry } from "./cache-entry.ts";
-import { cacheError } from "./cache-error.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import type { ContentName } from "./content-name.ts";
 import { fetchBlob } from "./fetch-blob.ts";
@@ -100,6 +100,8 @@ export class Downloader {
     await using _lock = await acquireBlobLock(join(cacheDir, lockPath(repo, etag)), lock);
     await mkdir(dirname(blob), { recursive: true });
     await assertInside(cacheDir, dirname(blob));
+    // A repository folder without this one counts as damaged, also while its first file is under way.
+    await mkdir(join(cacheDir, snapshotPath(repo, entry.commit)), { recursive: true });
     const { mayLink } = this.client.settings;
     // Another snapshot may have the same content, and whoever held the lock may have brought it.
     if ((await sizeOf(blob)) === sizeBytes) {
@@ -118,6 +120,7 @@ export class Downloader {
     await this.assertSpaceFor(sizeBytes - partial.bytes, label);
     await fetchBlob(partial, {
       transport: this.client.transport,
+      repo: file.repo,
       slots: this.#slots,
       clock: this.#clock,
       metadata,
@@ -135,9 +138,13 @@ export class Downloader {
     if (neededBytes === 0) return;
     const freeBytes = await this.#freeBytesOf(cacheDir);
     if (freeBytes >= neededBytes) return;
-    throw new RouterError("DISK_FULL", `${label} needs ${megabytes(neededBytes)} more, and ${cacheDir} has ${megabytes(freeBytes)} free`, {
-      hint: "Free some space, delete a model, or set HF_HUB_CACHE to another disk.",
-    });
+    throw new RouterError(
+      "DISK_FULL",
+      `${label} needs ${formatBytes(neededBytes)} more, and ${cacheDir} has ${formatBytes(freeBytes)} free`,
+      {
+        hint: "Free some space, delete a model, or set HF_HUB_CACHE to another disk.",
+      },
+    );
   }
 }
 
@@ -151,8 +158,4 @@ async function freeBytesOnDisk(folder: string): Promise<number> {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === folder) throw error;
     return await freeBytesOnDisk(above);
   }
-}
-
-function megabytes(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.ceil(bytes / 1e6)} MB`;
 }

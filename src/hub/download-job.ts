@@ -1,4 +1,6 @@
 import { errorMessage, RouterError } from "../errors.ts";
+import type { ModelEntry } from "../model/index.ts";
+import { readRef } from "./cache-entry.ts";
 import type { Clock } from "./clock.ts";
 import type { Downloader } from "./download-file.ts";
 import { DownloadRate } from "./download-rate.ts";
@@ -17,8 +19,12 @@ export interface DownloadStatus extends Speed {
   readonly id: string;
   /** What the download is for, for people: the name of a model. */
   readonly label: string;
+  /** Where it comes from: the address of the hub, and the repository there. */
+  readonly endpoint: string;
   readonly repo: string;
   readonly commit: string;
+  /** The program that fetches and keeps it itself, under the name `repo`. */
+  readonly keeper: FileSet["keeper"];
   readonly state: DownloadState;
   readonly bytes: number;
   readonly totalBytes: number;
@@ -29,12 +35,24 @@ export interface DownloadStatus extends Speed {
   readonly createdMs: number;
 }
 
+/** Has another program fetch what it keeps itself. */
+export type FetchByKeeper = (
+  set: FileSet,
+  options: { readonly signal: AbortSignal; readonly onProgress: (file: FileProgress) => void },
+) => Promise<void>;
+
 export interface JobOptions {
+  readonly fetchByKeeper: FetchByKeeper;
   readonly downloader: Downloader;
   readonly clock: Clock;
   /** Writes down how a run has ended; awaited before anybody is told. Must not reject. */
   readonly remember: (job: DownloadJob, state: DownloadState) => Promise<void>;
+  /** Registers a model whose files are here; a job that cannot has failed. */
+  readonly register: (entry: ModelEntry) => Promise<void>;
 }
+
+/** What becomes of a download when somebody leaves who waits for it. */
+export type WhenLeft = "goes on" | "pauses";
 
 const PROGRESS_EVERY_MS = 100;
 
@@ -42,13 +60,16 @@ const PROGRESS_EVERY_MS = 100;
 export class DownloadJob {
   readonly id: string;
   readonly createdMs: number;
-  readonly #downloader: Downloader;
-  readonly #clock: Clock;
-  readonly #remember: JobOptions["remember"];
+  readonly set: FileSet;
+  readonly #label: string;
+  readonly #options: JobOptions;
   readonly #listeners = new Set<() => void>();
-  #label: string;
-  #set: FileSet;
+  /** Read by the first run: later ones must not move the ref back. */
+  #refBefore: string | null | undefined;
+  #registers: readonly ModelEntry[];
   #state: DownloadState = "paused";
+  /** From the moment on when nobody can join the run any more. */
+  #isEnding = false;
   #error: JobError | undefined;
   #files: FileProgress[];
   #rate = new DownloadRate();
@@ -58,17 +79,20 @@ export class DownloadJob {
   #stopAs: "paused" | "cancelled" = "paused";
   #run: Promise<void> = Promise.resolve();
   #isTelling = false;
+  #waiters = 0;
+  /** Somebody wants it who does not wait for it. */
+  #isWantedAnyway = false;
 
   constructor(stored: StoredJob, options: JobOptions) {
     this.id = stored.id;
     this.createdMs = stored.createdMs;
+    this.#refBefore = stored.refBefore;
+    this.set = stored.set;
     this.#label = stored.label;
-    this.#set = stored.set;
+    this.#registers = stored.registers;
     this.#error = stored.error;
     if (stored.error) this.#state = "failed";
-    this.#downloader = options.downloader;
-    this.#clock = options.clock;
-    this.#remember = options.remember;
+    this.#options = options;
     this.#files = stored.set.files.map(({ path, sizeBytes }) => ({ path, sizeBytes, bytes: 0 }));
   }
 
@@ -76,12 +100,14 @@ export class DownloadJob {
     return this.#state;
   }
 
-  get set(): FileSet {
-    return this.#set;
+  /** Models that wait for these files to be registered. */
+  get registers(): readonly ModelEntry[] {
+    return this.#registers;
   }
 
   get stored(): StoredJob {
-    return { id: this.id, label: this.#label, set: this.#set, createdMs: this.createdMs, error: this.#error };
+    const { id, set, createdMs } = this;
+    return { id, label: this.#label, set, createdMs, refBefore: this.#refBefore, registers: this.#registers, error: this.#error };
   }
 
   get status(): DownloadStatus {
@@ -90,8 +116,10 @@ export class DownloadJob {
     return {
       id: this.id,
       label: this.#label,
-      repo: this.#set.repo,
-      commit: this.#set.commit,
+      endpoint: this.#options.downloader.client.settings.endpoint,
+      repo: this.set.repo,
+      commit: this.set.commit,
+      keeper: this.set.keeper,
       state: this.#state,
       bytes,
       totalBytes,
@@ -104,27 +132,67 @@ export class DownloadJob {
   }
 
   #speed(rate: DownloadRate | undefined, missingBytes: number): Speed {
-    const bytesPerSecond = this.#state === "running" ? rate?.bytesPerSecondAt(this.#clock.now()) : undefined;
+    const bytesPerSecond = this.#state === "running" ? rate?.bytesPerSecondAt(this.#options.clock.now()) : undefined;
     return { bytesPerSecond, etaSeconds: bytesPerSecond ? Math.ceil(missingBytes / bytesPerSecond) : undefined };
   }
 
   /** Looks at the disk to say how far a job of an earlier process came. */
   async measure(): Promise<void> {
-    this.#files = [...(await presentBytes(this.#downloader.client.settings.cacheDir, this.#set))];
+    if (this.set.keeper !== undefined) return;
+    this.#files = [...(await presentBytes(this.#options.downloader.client.settings.cacheDir, this.set))];
   }
 
-  /** Points a job that does not run to a newer commit; what both have in common is not fetched again. */
-  update(label: string, set: FileSet): void {
-    this.#label = label;
-    if (set.commit === this.#set.commit) return;
-    this.#set = set;
-    this.#files = set.files.map(({ path, sizeBytes }) => ({ path, sizeBytes, bytes: 0 }));
+  /** Whether it runs and will go on to the end, so that one more can wait for it. */
+  get canBeJoined(): boolean {
+    return this.#state === "running" && !this.#isEnding && this.#stop?.signal.aborted !== true;
+  }
+
+  /** Has a model registered when the files are here. */
+  alsoRegister(entry: ModelEntry): void {
+    this.#registers = [...this.#registers.filter(({ id }) => id !== entry.id), entry];
+  }
+
+  /** Forgets to register a model; whether it had been asked to. */
+  doNotRegister(id: string): boolean {
+    const before = this.#registers.length;
+    this.#registers = this.#registers.filter((entry) => entry.id !== id);
+    return this.#registers.length < before;
+  }
+
+  /** Somebody waits for it until the signal is aborted; without one somebody wants it and does not wait. */
+  addWaiter(signal: AbortSignal | undefined, whenLeft: WhenLeft): void {
+    const leave = (): void => {
+      if (whenLeft === "goes on") this.#isWantedAnyway = true;
+      else if (this.#waiters === 0 && !this.#isWantedAnyway && this.#state === "running") void this.stop("paused");
+    };
+    if (signal === undefined || signal.aborted) return leave();
+    const run = this.#stop;
+    this.#waiters++;
+    signal.addEventListener(
+      "abort",
+      () => {
+        // The waiters of a run that has ended are forgotten.
+        if (run !== this.#stop) return;
+        this.#waiters--;
+        leave();
+      },
+      { once: true, ...(run && { signal: run.signal }) },
+    );
+  }
+
+  /** Whether it would be missed if one of those who wait gave it up. */
+  get isWantedByOthers(): boolean {
+    return this.#isWantedAnyway || this.#waiters > 1;
   }
 
   /** Starts it, or does nothing while it runs. The promise settles when it stops, whatever the outcome, and never rejects. */
   run(): Promise<void> {
     if (this.#state === "running") return this.#run;
     this.#state = "running";
+    this.#isEnding = false;
+    this.#waiters = 0;
+    this.#isWantedAnyway = false;
+    this.#stopAs = "paused";
     const stop = new AbortController();
     this.#stop = stop;
     // Whoever hears that a run has ended may start the next one before the first has returned.
@@ -132,13 +200,20 @@ export class DownloadJob {
     return this.#run;
   }
 
-  /** Stops it where it is and waits until it has stopped. */
+  /** Settles when nothing runs any more. */
+  async settled(): Promise<void> {
+    await this.#run;
+  }
+
+  /** Stops it where it is and waits until it has stopped. One that is being cancelled stays so. */
   async stop(state: "paused" | "cancelled"): Promise<void> {
     const run = this.#run;
-    this.#stopAs = state;
+    if (state === "cancelled") this.#registers = [];
+    if (this.#stopAs !== "cancelled") this.#stopAs = state;
     this.#stop?.abort(new RouterError("DOWNLOAD_STOPPED", `The download of ${this.#label} was ${state}`));
     await run;
-    if (this.#state !== "done" && this.#state !== state) await this.#end(state);
+    const isOver = this.#state === "done" || this.#state === "cancelled";
+    if (!isOver && this.#state !== this.#stopAs) await this.#end(this.#stopAs);
   }
 
   /** Calls back after each change, until the result is called. */
@@ -150,18 +225,11 @@ export class DownloadJob {
   async #runOnce(stop: AbortController): Promise<void> {
     this.#error = undefined;
     this.#rate = new DownloadRate();
-    this.#fileRates = new Map(this.#set.files.map(({ path }) => [path, new DownloadRate()]));
+    this.#fileRates = new Map(this.set.files.map(({ path }) => [path, new DownloadRate()]));
     this.#tell();
     try {
-      await this.measure();
-      await downloadSet(this.#downloader, this.#set, {
-        signal: stop.signal,
-        onProgress: (file) => this.#progressed(file),
-        onWaiting: (path) => {
-          this.#waitingFor = path;
-          this.#tellSoon();
-        },
-      });
+      await this.#fetch(stop.signal);
+      await this.#registerAll(stop.signal);
       await this.#end("done");
     } catch (error) {
       await this.measure().catch(() => {});
@@ -170,6 +238,32 @@ export class DownloadJob {
       this.#error = { code, message: errorMessage(error), ...(hint === undefined ? {} : { hint }) };
       await this.#end("failed");
     }
+  }
+
+  async #fetch(signal: AbortSignal): Promise<void> {
+    const { downloader, fetchByKeeper } = this.#options;
+    const onProgress = (file: FileProgress): void => this.#progressed(file);
+    if (this.set.keeper !== undefined) return await fetchByKeeper(this.set, { signal, onProgress });
+    await this.measure();
+    if (this.#refBefore === undefined) {
+      this.#refBefore = await readRef(downloader.client.settings.cacheDir, this.set.repo, this.set.revision);
+    }
+    const onWaiting = (path: string): void => {
+      this.#waitingFor = path;
+      this.#tellSoon();
+    };
+    await downloadSet(downloader, this.set, { refBefore: this.#refBefore, signal, onProgress, onWaiting });
+  }
+
+  /** Others may join while one model is being registered; after the last one nobody can. */
+  async #registerAll(signal: AbortSignal): Promise<void> {
+    for (let [next] = this.#registers; next !== undefined; [next] = this.#registers) {
+      const entry = next;
+      await this.#options.register(entry);
+      signal.throwIfAborted();
+      this.#registers = this.#registers.filter((other) => other !== entry);
+    }
+    this.#isEnding = true;
   }
 
   #progressed(file: FileProgress): void {
@@ -183,10 +277,10 @@ export class DownloadJob {
   #tellSoon(): void {
     if (this.#isTelling) return;
     this.#isTelling = true;
-    void this.#clock.sleep(PROGRESS_EVERY_MS).then(() => {
+    void this.#options.clock.sleep(PROGRESS_EVERY_MS).then(() => {
       this.#isTelling = false;
       if (this.#state !== "running") return;
-      const nowMs = this.#clock.now();
+      const nowMs = this.#options.clock.now();
       this.#rate.add(sum(this.#files.map(({ bytes }) => bytes)), nowMs);
       // One that has not begun is not slow.
       for (const { path, bytes } of this.#files) if (bytes > 0) this.#fileRates.get(path)?.add(bytes, nowMs);
@@ -195,8 +289,9 @@ export class DownloadJob {
   }
 
   async #end(state: DownloadState): Promise<void> {
+    this.#isEnding = true;
     // Before the state changes: whoever sees a job that has ended may rely on what is written down.
-    await this.#remember(this, state);
+    await this.#options.remember(this, state);
     this.#state = state;
     this.#waitingFor = undefined;
     this.#tell();

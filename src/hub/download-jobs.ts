@@ -1,8 +1,9 @@
 import { errorMessage, RouterError } from "../errors.ts";
+import type { ModelEntry } from "../model/index.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import { dropPartial } from "./delete-files.ts";
+import { deleteFiles, dropPartial } from "./delete-files.ts";
 import type { Downloader } from "./download-file.ts";
-import { DownloadJob, type DownloadState, type DownloadStatus } from "./download-job.ts";
+import { DownloadJob, type DownloadState, type DownloadStatus, type FetchByKeeper, type WhenLeft } from "./download-job.ts";
 import type { FileSet } from "./download-set.ts";
 import { jobIdOf, JobStore, type StoredJob } from "./job-store.ts";
 
@@ -11,10 +12,23 @@ export interface DownloadJobsOptions {
   /** Where unfinished jobs are remembered: a folder of our own, not in the shared cache. */
   readonly folder: string;
   readonly clock?: Clock | undefined;
+  /** Has other programs fetch what they keep themselves. Without it such a set fails. */
+  readonly fetchByKeeper?: FetchByKeeper | undefined;
+  /** Registers a model whose files are here, as `start` was asked to. Defaults to nothing. */
+  readonly register?: ((entry: ModelEntry) => Promise<void>) | undefined;
   /** Told what goes wrong without stopping a download. */
   readonly onProblem?: ((text: string) => void) | undefined;
   /** Milliseconds since the epoch; for tests. */
   readonly wallClock?: (() => number) | undefined;
+}
+
+export interface StartOptions {
+  /** A model to register once the files are here. */
+  readonly registers?: ModelEntry | undefined;
+  /** Aborted when the caller leaves. Without one nobody waits, and the download goes on to its end. */
+  readonly signal?: AbortSignal | undefined;
+  /** What that means for a download which nobody else wants. Defaults to "goes on". */
+  readonly whenLeft?: WhenLeft | undefined;
 }
 
 /** Finished jobs stay visible for whoever looks a moment later, the newest of them. */
@@ -29,14 +43,16 @@ export async function createDownloadJobs(options: DownloadJobsOptions): Promise<
 }
 
 /**
- * The downloads of a server. Nobody owns one: it goes on when those who asked for it have left, until it is done, or paused, or
- * cancelled. The same files asked for twice are one job.
+ * The downloads of a server. Nobody owns one: it goes on when those who asked for it have left, unless all of them wanted it paused then,
+ * until it is done, or paused, or cancelled. The same files asked for twice are one job.
  */
 export class DownloadJobs implements AsyncDisposable {
   readonly #downloader: Downloader;
   readonly #clock: Clock;
   readonly #wallClock: () => number;
   readonly #onProblem: (text: string) => void;
+  readonly #fetchByKeeper: FetchByKeeper;
+  readonly #register: (entry: ModelEntry) => Promise<void>;
   readonly #store: JobStore;
   readonly #jobs = new Map<string, DownloadJob>();
   #remembering: Promise<void> = Promise.resolve();
@@ -48,6 +64,9 @@ export class DownloadJobs implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#wallClock = options.wallClock ?? Date.now;
     this.#onProblem = options.onProblem ?? (() => {});
+    this.#fetchByKeeper =
+      options.fetchByKeeper ?? (() => Promise.reject(new RouterError("RECIPE_UNSUPPORTED", "Nobody is here to fetch that")));
+    this.#register = options.register ?? (async () => {});
     this.#store = store;
   }
 
@@ -66,20 +85,34 @@ export class DownloadJobs implements AsyncDisposable {
     return this.#jobs.get(id)?.status;
   }
 
-  /** Starts a download, resumes the one of these files that was paused or has failed, or joins the one that runs. */
-  async start(label: string, set: FileSet): Promise<DownloadStatus> {
-    if (this.#isDisposed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+  /**
+   * Starts a download, resumes the one of these files that was paused or has failed, or joins the one that runs. One that is started
+   * again is for this caller's model: whoever waited before was told that it had stopped.
+   */
+  async start(label: string, set: FileSet, { registers, signal, whenLeft = "goes on" }: StartOptions = {}): Promise<DownloadStatus> {
     const id = jobIdOf(set);
-    const known = this.#jobs.get(id);
-    if (known?.state === "running") return known.status;
-    known?.update(label, set);
-    const isOver = known?.state === "done" || known?.state === "cancelled";
-    const job = known && !isOver ? known : this.#newJob({ id, label, set, createdMs: this.#wallClock() });
-    this.#jobs.delete(id);
-    this.#forgetOld();
-    this.#jobs.set(id, job);
-    await this.#launch(job);
+    let before = this.#jobs.get(id);
+    // One that is just ending cannot be joined.
+    for (; before?.state === "running" && !before.canBeJoined; before = this.#jobs.get(id)) await before.settled();
+    // From here on to the end of the run's beginning nothing is awaited: of two callers one begins and one joins.
+    if (this.#isDisposed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    const job = before?.canBeJoined ? before : this.#begin({ id, label, set, registers: [] }, before);
+    if (registers) job.alsoRegister(registers);
+    job.addWaiter(signal, whenLeft);
+    // A process that dies in the middle leaves a job that can be resumed.
+    await this.#remember(job, "running");
+    // What a newer commit has no use for would lie there for ever.
+    if (before && before !== job) await this.#dropPartials(before.set);
     return job.status;
+  }
+
+  #begin(stored: Omit<StoredJob, "createdMs">, before: DownloadJob | undefined): DownloadJob {
+    const job = this.#newJob({ ...stored, createdMs: before && isUnfinished(before) ? before.createdMs : this.#wallClock() });
+    this.#jobs.delete(job.id);
+    this.#forgetOld();
+    this.#jobs.set(job.id, job);
+    void job.run();
+    return job;
   }
 
   /** Stops a job and keeps what has arrived. */
@@ -91,8 +124,24 @@ export class DownloadJobs implements AsyncDisposable {
 
   async resume(id: string): Promise<DownloadStatus> {
     const job = this.#job(id);
-    if (job.state === "paused" || job.state === "failed") await this.#launch(job);
+    const isStopped = job.state === "paused" || job.state === "failed";
+    if (isStopped) void job.run();
+    // Whoever has it go on wants its end, and does not wait for it.
+    job.addWaiter(undefined, "goes on");
+    if (isStopped) await this.#remember(job, "running");
     return job.status;
+  }
+
+  /** Has a job register one model less. Resolves to those that it still will. */
+  async withdraw(id: string, model: string): Promise<readonly ModelEntry[]> {
+    const job = this.#job(id);
+    if (job.doNotRegister(model)) await this.#remember(job, job.state);
+    return job.registers;
+  }
+
+  /** Stops a job for one who waits for it, unless others want it too. */
+  async leave(id: string): Promise<DownloadStatus> {
+    return this.#job(id).isWantedByOthers ? this.#job(id).status : await this.pause(id);
   }
 
   /** Stops a job, forgets it and drops what has arrived of unfinished files. */
@@ -100,21 +149,27 @@ export class DownloadJobs implements AsyncDisposable {
     const job = this.#job(id);
     if (job.state === "done") return job.status;
     await job.stop("cancelled");
-    const { cacheDir } = this.#downloader.client.settings;
-    for (const { content } of job.set.files) {
-      if (content && !this.wants(job.set.repo, content.hex)) await dropPartial(cacheDir, job.set.repo, content.hex, this.#clock);
-    }
+    const { repo, keeper } = job.set;
+    await this.#dropPartials(job.set);
+    const isWanted = (blob: string): boolean => this.wants(repo, blob);
+    if (keeper === undefined) await deleteFiles(repo, [], { cacheDir: this.#cacheDir, clock: this.#clock, isWanted });
     return job.status;
+  }
+
+  /** The unfinished jobs of a repository. */
+  unfinished(repo: string): readonly DownloadJob[] {
+    return [...this.#jobs.values()].filter((job) => isUnfinished(job) && job.set.repo === repo);
+  }
+
+  /** The model of this id that will be registered when its download is done. */
+  awaited(id: string): ModelEntry | undefined {
+    const waiting = [...this.#jobs.values()].filter(isUnfinished).flatMap((job) => job.registers);
+    return waiting.find((entry) => entry.id === id);
   }
 
   /** True while some job means to finish this blob: what deletes models leaves its partial file alone. */
   wants(repo: string, blob: string): boolean {
-    return [...this.#jobs.values()].some(
-      ({ state, set }) =>
-        (state === "running" || state === "paused" || state === "failed") &&
-        set.repo === repo &&
-        set.files.some(({ content }) => content?.hex === blob),
-    );
+    return this.unfinished(repo).some(({ set }) => set.files.some(({ content }) => content?.hex === blob));
   }
 
   /**
@@ -172,14 +227,21 @@ export class DownloadJobs implements AsyncDisposable {
     return new DownloadJob(stored, {
       downloader: this.#downloader,
       clock: this.#clock,
+      register: this.#register,
+      fetchByKeeper: this.#fetchByKeeper,
       remember: (job, state) => this.#remember(job, state),
     });
   }
 
-  async #launch(job: DownloadJob): Promise<void> {
-    void job.run();
-    // A process that dies in the middle leaves a job that can be resumed.
-    await this.#remember(job, "running");
+  get #cacheDir(): string {
+    return this.#downloader.client.settings.cacheDir;
+  }
+
+  /** Drops what has arrived of unfinished files that no job wants. */
+  async #dropPartials({ repo, files }: FileSet): Promise<void> {
+    for (const { content } of files) {
+      if (content && !this.wants(repo, content.hex)) await dropPartial(this.#cacheDir, repo, content.hex, this.#clock);
+    }
   }
 
   /** One after the other: the beginning of a short job must not be written after its end. */
@@ -202,4 +264,8 @@ export class DownloadJobs implements AsyncDisposable {
     const over = [...this.#jobs.values()].filter(({ state }) => state === "done" || state === "cancelled");
     for (const job of over.slice(0, Math.max(0, over.length - FINISHED_KEPT))) this.#jobs.delete(job.id);
   }
+}
+
+function isUnfinished({ state }: DownloadJob): boolean {
+  return state === "running" || state === "paused" || state === "failed";
 }

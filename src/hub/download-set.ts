@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { blobPath, partialBlobPath } from "../model/index.ts";
-import { entryPath, sizeOf, writeRef } from "./cache-entry.ts";
-import { cacheError } from "./cache-error.ts";
+import { cacheError } from "../platform/index.ts";
+import { entryPath, readRef, sizeOf, writeRef } from "./cache-entry.ts";
 import type { Downloader } from "./download-file.ts";
 import type { RemoteFile } from "./hub-client.ts";
 
@@ -12,6 +12,8 @@ export interface FileSet {
   readonly revision: string;
   readonly commit: string;
   readonly files: readonly RemoteFile[];
+  /** The program that fetches and keeps it itself, under the name `repo`. Absent for what is on the hub. */
+  readonly keeper?: "flm" | undefined;
 }
 
 export interface FileProgress {
@@ -21,6 +23,8 @@ export interface FileProgress {
 }
 
 export interface SetOptions {
+  /** What the ref named when this commit was the newest. It is written only if it still does. Defaults to what it names now. */
+  readonly refBefore?: string | null | undefined;
   readonly onProgress?: ((file: FileProgress) => void) | undefined;
   /** Another program is writing this file, and we wait until it is through. */
   readonly onWaiting?: ((path: string) => void) | undefined;
@@ -37,6 +41,7 @@ const FILES_AT_ONCE = 4;
  */
 export async function downloadSet(downloader: Downloader, set: FileSet, options: SetOptions = {}): Promise<readonly string[]> {
   const { cacheDir } = downloader.client.settings;
+  const { refBefore = await readRef(cacheDir, set.repo, set.revision) } = options;
   await downloader.assertSpaceFor(await missingBytes(cacheDir, set), set.repo);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -65,7 +70,9 @@ export async function downloadSet(downloader: Downloader, set: FileSet, options:
   options.signal?.throwIfAborted();
   stop.signal.throwIfAborted();
   try {
-    await writeRef(cacheDir, set.repo, set.revision, set.commit);
+    // Another program may have brought a newer commit meanwhile, or while this download was paused.
+    const isStillNewest = (await readRef(cacheDir, set.repo, set.revision)) === refBefore;
+    if (isStillNewest) await writeRef(cacheDir, set.repo, set.revision, set.commit);
   } catch (error) {
     throw cacheError(error, cacheDir);
   }

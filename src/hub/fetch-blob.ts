@@ -15,6 +15,8 @@ export interface BlobFetch {
   readonly metadata: FileMetadata;
   /** What the file is called in messages. */
   readonly label: string;
+  /** The repository that it is part of, where it is of a hub. */
+  readonly repo?: string | undefined;
   /** Asks the hub about the file again. */
   readonly describe: (signal: AbortSignal) => Promise<FileMetadata>;
   /** Bytes of the file that have arrived, those of an earlier process included. */
@@ -22,7 +24,7 @@ export interface BlobFetch {
   readonly signal: AbortSignal;
 }
 
-/** How often a file that does not match its description is begun anew from the hub's answer on. */
+/** How often in a row, without a new byte, a file that does not match its description is begun anew from the hub's answer on. */
 const MAX_DESCRIPTIONS = 3;
 
 /**
@@ -50,11 +52,13 @@ export async function fetchBlob(partial: PartialBlob, fetch: BlobFetch): Promise
 }
 
 async function fetchRest(partial: PartialBlob, fetch: BlobFetch): Promise<{ readonly hasChanged: boolean }> {
-  const { transport, slots, clock, label, describe, onBytes, signal } = fetch;
+  const { transport, slots, clock, label, repo, describe, onBytes, signal } = fetch;
   let { metadata } = fetch;
+  let hasChanged = false;
   for (let descriptions = 1; ; descriptions++) {
-    const source = new RangeSource({ transport, metadata, label, refresh: describe });
-    let received = partial.bytes;
+    const source = new RangeSource({ transport, metadata, label, repo, refresh: describe });
+    const before = partial.bytes;
+    let received = before;
     try {
       await fetchInOrder({
         startByte: partial.bytes,
@@ -66,14 +70,16 @@ async function fetchRest(partial: PartialBlob, fetch: BlobFetch): Promise<{ read
         clock,
         signal,
       });
-      return { hasChanged: descriptions > 1 };
+      return { hasChanged };
     } catch (error) {
       if (!(error instanceof RangeRefusedError)) throw error;
       if (!error.hasChanged) {
         await fetchWhole(partial, source, fetch);
-        return { hasChanged: descriptions > 1 };
+        return { hasChanged };
       }
+      if (partial.bytes > before) descriptions = 1;
       if (descriptions >= MAX_DESCRIPTIONS) throw error;
+      hasChanged = true;
       const { etag } = metadata;
       metadata = await describe(signal);
       if (metadata.etag !== etag) throw error;

@@ -15,7 +15,6 @@ export interface RepoSummary {
   readonly likes: number;
   readonly isPrivate: boolean;
   readonly isGated: boolean;
-  readonly tags: readonly string[];
   /** ISO 8601. */
   readonly lastModified: string | undefined;
 }
@@ -23,7 +22,6 @@ export interface RepoSummary {
 export interface RepoInfo extends RepoSummary {
   /** What the revision names at this moment. */
   readonly commit: string;
-  readonly paths: readonly string[];
 }
 
 export interface RemoteFile {
@@ -80,7 +78,7 @@ export class HubClient {
   async repoInfo(repo: string, { revision = "main", signal }: Revision = {}): Promise<RepoInfo> {
     const url = `${this.settings.endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}`;
     const { value } = await this.#getJson(url, ModelInfoAnswer, { repo, revision }, signal);
-    return { ...summaryOf(value), repo, commit: value.sha, paths: value.siblings.map((file) => file.rfilename).filter(isSafeRepoPath) };
+    return { ...summaryOf(value), repo, commit: value.sha };
   }
 
   /** All files of one commit with their sizes and hashes. Paths that would leave a folder are left out. */
@@ -88,7 +86,8 @@ export class HubClient {
     const { commit } = await this.repoInfo(repo, { revision, signal });
     const files: RemoteFile[] = [];
     let next: string | undefined = `${this.settings.endpoint}/api/models/${repo}/tree/${commit}?recursive=true`;
-    for (let page = 0; next !== undefined && page < MAX_TREE_PAGES; page++) {
+    for (let page = 0; next !== undefined; page++) {
+      if (page >= MAX_TREE_PAGES) throw new RouterError("DOWNLOAD_FAILED", `${repo} has more files than a model can have`);
       const { value, answer }: { value: v.InferOutput<typeof TreeAnswer>; answer: Answer } = await this.#getJson(
         next,
         TreeAnswer,
@@ -188,8 +187,8 @@ export class EntryNotFoundError extends RouterError {
 }
 
 function summaryOf(answer: v.InferOutput<typeof SearchAnswer>[number]): RepoSummary {
-  const { id, downloads, likes, tags, lastModified } = answer;
-  return { repo: id, downloads, likes, tags, lastModified, isPrivate: answer.private, isGated: answer.gated !== false };
+  const { id, downloads, likes, lastModified } = answer;
+  return { repo: id, downloads, likes, lastModified, isPrivate: answer.private, isGated: answer.gated !== false };
 }
 
 function remoteFile(item: v.InferOutput<typeof TreeAnswer>[number]): RemoteFile {
@@ -207,9 +206,10 @@ function contentNameOf(etag: string, isLinked: boolean): ContentName | undefined
   return /^[0-9a-f]{40}$/.test(etag) ? { algorithm: "git-sha1", hex: etag } : undefined;
 }
 
-/** The address of the next page, which must be the hub's own. */
+/** The address of the next page, which must be the hub's own: half a list would be taken for a whole one. */
 function nextPage(answer: Answer): string | undefined {
   const link = /<(?<url>[^>]+)>\s*;\s*rel="?next"?/.exec(answer.response.headers.get("link") ?? "")?.groups?.["url"];
   const url = link === undefined ? undefined : new URL(link, answer.url).href;
-  return url !== undefined && originOf(url) === originOf(answer.url) ? url : undefined;
+  if (url === undefined || originOf(url) === originOf(answer.url)) return url;
+  throw new RouterError("DOWNLOAD_FAILED", `${originOf(answer.url)} continues its list of files on another host, ${originOf(url)}`);
 }

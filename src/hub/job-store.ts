@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { ERRORS, type ErrorCode } from "../errors.ts";
-import { isCommitId, isSafeBlobName, isSafeRepoPath, isSafeRevision } from "../model/index.ts";
+import { isCommitId, isSafeBlobName, isSafeRepoPath, isSafeRevision, type ModelEntry, type ModelId } from "../model/index.ts";
 import { writeFileAtomic } from "../platform/index.ts";
 import type { FileSet } from "./download-set.ts";
 
@@ -21,20 +21,41 @@ export interface StoredJob {
   readonly label: string;
   readonly set: FileSet;
   readonly createdMs: number;
+  /** What the ref named when the job was made: one that has moved since is not moved back. Null when there was none. */
+  readonly refBefore?: string | null | undefined;
+  /** Models that are registered once the files are here: a download that fails must not leave a name without a model. */
+  readonly registers: readonly ModelEntry[];
   readonly error?: JobError | undefined;
 }
 
 const SafePath = v.pipe(v.string(), v.check(isSafeRepoPath));
+
+const Entry = v.object({
+  id: v.pipe(
+    v.string(),
+    v.minLength(1),
+    v.transform((id) => id as ModelId),
+  ),
+  checkpoint: v.string(),
+  recipe: v.string(),
+  labels: v.array(v.string()),
+  source: v.literal("user"),
+  suggested: v.boolean(),
+  mmproj: v.optional(v.string()),
+});
 
 const Stored = v.object({
   version: v.literal(1),
   id: v.pipe(v.string(), v.regex(/^[0-9a-f]{12}$/)),
   label: v.string(),
   createdMs: v.number(),
+  refBefore: v.optional(v.nullable(v.string())),
+  registers: v.optional(v.array(Entry), []),
   set: v.object({
     repo: SafePath,
     revision: v.pipe(v.string(), v.check(isSafeRevision)),
     commit: v.pipe(v.string(), v.check(isCommitId)),
+    keeper: v.optional(v.literal("flm")),
     files: v.array(
       v.object({
         path: SafePath,

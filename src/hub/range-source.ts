@@ -22,6 +22,7 @@ export class RangeSource {
   readonly #transport: HubTransport;
   readonly #refresh: (signal: AbortSignal) => Promise<FileMetadata>;
   readonly #label: string;
+  readonly #repo: string | undefined;
   #metadata: FileMetadata;
   #refreshing: Promise<void> | undefined;
   /** The file server's own entity tag, from its first answer. */
@@ -32,12 +33,15 @@ export class RangeSource {
     metadata: FileMetadata;
     /** What the file is called in messages. */
     label: string;
+    /** The repository that it is part of, where it is of a hub. */
+    repo?: string | undefined;
     refresh: (signal: AbortSignal) => Promise<FileMetadata>;
   }) {
     this.#transport = options.transport;
     this.#metadata = options.metadata;
     this.#refresh = options.refresh;
     this.#label = options.label;
+    this.#repo = options.repo;
   }
 
   /** Yields the bytes from `start` up to, not including, `end`. */
@@ -75,7 +79,12 @@ export class RangeSource {
     }
     if (status === 416) throw new RangeRefusedError(`${this.#label} is shorter than the hub says`, true);
     const { endpoint } = this.#transport.settings;
-    throw refusalError(answer.response, { endpoint, path: this.#label, hasToken: (await this.#transport.token()) !== undefined });
+    throw refusalError(answer.response, {
+      endpoint,
+      repo: this.#repo,
+      path: this.#label,
+      hasToken: (await this.#transport.token()) !== undefined,
+    });
   }
 
   /** Signed addresses live for an hour or so. Several parts may find out at once; one of them asks. */

@@ -1,4 +1,4 @@
-import { hubFolders } from "../platform/index.ts";
+import { hubFolders, isTruthy } from "../platform/index.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -44,10 +44,6 @@ export function hubSettingsFromEnvironment(env: Environment): HubSettings {
 /** Trims a token and drops line breaks inside it; an empty one is none. */
 export function cleanToken(token: string | undefined): string | undefined {
   return token?.replace(/[\r\n]/g, "").trim() || undefined;
-}
-
-function isTruthy(value: string | undefined): boolean {
-  return /^(?:1|on|yes|true)$/i.test(value ?? "");
 }
 
 function seconds(value: string | undefined): number | undefined {

@@ -36,8 +36,8 @@ export const fileNameOf = (path: string): string => path.slice(path.lastIndexOf(
 
 export const isGgufPath = (path: string): boolean => /\.gguf$/i.test(path);
 
-/** Multimodal projectors carry `mmproj` in their name, by convention of every converter. */
-export const isProjectorName = (path: string): boolean => fileNameOf(path).toLowerCase().includes("mmproj");
+/** Multimodal projectors carry `mmproj` in their name or their folder's inside a repository, by convention of every converter. */
+export const isProjectorName = (path: string): boolean => path.toLowerCase().includes("mmproj");
 
 /** Draft models for speculative decoding and importance matrices lie beside models but cannot be served. */
 export const isCompanionName = (path: string): boolean => /^(?:mtp-|dspark-|dflash-|eagle3-)|imatrix/i.test(fileNameOf(path));

@@ -1,8 +1,11 @@
 export type { ModelId } from "./model-id.ts";
 export { kindOfLabels, type ModelEntry, type ModelFiles, type ModelKind, type ModelSource } from "./model-entry.ts";
 export { isRepoId, isSafeRepoPath, joinCheckpoint, parseHubCheckpoint, splitCheckpoint, type HubCheckpoint } from "./checkpoint.ts";
+export { asNamed } from "./as-named.ts";
 export { closeNames } from "./close-names.ts";
+export { deletableFiles, type Deletion, type SnapshotFile, type SnapshotFiles } from "./deletable-files.ts";
 export { estimateMemory, type EstimateOptions, type MemoryEstimate } from "./estimate-memory.ts";
+export { formatBytes } from "./format-bytes.ts";
 export {
   fileNameOf,
   ggufStem,
@@ -42,7 +45,6 @@ export {
   snapshotsFolder,
 } from "./hub-cache-layout.ts";
 export type { SparseImage } from "./gguf/index.ts";
-export { buildTinyModel, describeTinyModel, TINY_SENTENCE, TINY_THOUGHT, type TinyOptions } from "./tiny/index.ts";
 export {
   COMPANION_FILES,
   listVariants,

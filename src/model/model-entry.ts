@@ -21,8 +21,6 @@ export interface ModelEntry {
   readonly sizeBytes?: number | undefined;
   /** Projector file name inside the same repository, or its absolute path for models found in a folder. */
   readonly mmproj?: string | undefined;
-  /** Draft model for speculative decoding: file name inside the same repository. */
-  readonly draft?: string | undefined;
   /** Another hub than Hugging Face that holds the checkpoint, by its name. */
   readonly hub?: string | undefined;
 }

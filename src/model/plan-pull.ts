@@ -1,5 +1,5 @@
 import { RouterError } from "../errors.ts";
-import { parseHubCheckpoint, joinCheckpoint } from "./checkpoint.ts";
+import { joinCheckpoint, parseHubCheckpoint } from "./checkpoint.ts";
 import { repoOfFolder } from "./hub-cache-layout.ts";
 import type { ModelEntry } from "./model-entry.ts";
 import type { ModelId } from "./model-id.ts";
@@ -32,7 +32,9 @@ const LABELS = ["reasoning", "vision", "embeddings", "reranking"] as const;
 export function planPull(request: PullRequest, known: ModelEntry | undefined): PullPlan {
   if (known) {
     refuseDifferences(request, known);
-    return { entry: known, isNew: false };
+    // A raw checkpoint has no settings of its own, so that a projector is one more file of it.
+    const isRaw = known.source === "hub-cache" && request.mmproj;
+    return { entry: isRaw ? { ...known, mmproj: request.mmproj } : known, isNew: false };
   }
   const { model, checkpoint, recipe, mmproj } = request;
   if (!/^user\../s.test(model)) {
@@ -80,7 +82,7 @@ function refuseDifferences(request: PullRequest, known: ModelEntry): void {
   const isSameCheckpoint = canonical(request.checkpoint) === canonical(known.checkpoint);
   if (!isSameCheckpoint) compare("checkpoint", request.checkpoint, known.checkpoint);
   compare("recipe", request.recipe, known.recipe);
-  // A raw checkpoint has no settings of its own: flags with it are wishes, not contradictions.
+  // Flags with a raw checkpoint are wishes, not contradictions.
   if (known.source === "registry" || known.source === "user") {
     compare("mmproj", request.mmproj, known.mmproj);
     for (const label of LABELS) if (request[label] && !known.labels.includes(label)) differences.push(`${label} is not set`);

@@ -114,3 +114,9 @@ test("every offer of a repository selects exactly its own files", () => {
   }
   expect(listVariants(QWEN).map((offer) => offer.variant)).toEqual(["BF16", "IQ4_NL", "Q3_K_S", "Q4_0", "Q4_K_M", "UD-Q4_K_XL"]);
 });
+
+test("a file in a folder of projectors is none of the models", () => {
+  const repository = files("mmproj/vision-F16.gguf", "model-F16.gguf", "model-Q8_0.gguf");
+  expect([select(repository, undefined).primary, select(repository, "F16").primary]).toEqual(["model-F16.gguf", "model-F16.gguf"]);
+  expect(listVariants(repository).map(({ variant }) => variant)).toEqual(["F16", "Q8_0"]);
+});

@@ -1,14 +1,6 @@
 import { RouterError } from "../errors.ts";
-import {
-  fileNameOf,
-  ggufStem,
-  isGgufPath,
-  isProjectorName,
-  isServableGguf,
-  parseShardName,
-  quantTag,
-  shardPaths,
-} from "./gguf-file-name.ts";
+import { formatBytes } from "./format-bytes.ts";
+import { ggufStem, isGgufPath, isProjectorName, isServableGguf, parseShardName, quantTag, shardPaths } from "./gguf-file-name.ts";
 import { groupGgufFiles, type ListedFile } from "./group-gguf-files.ts";
 
 /** The files of one variant, as paths inside the repository. */
@@ -120,7 +112,7 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   const choice = selectVariant(files, query);
   if (choice.kind === "files") return choice.files;
   const offers = listVariants(files);
-  const listed = offers.map(({ variant, sizeBytes }) => `${variant}${sizeBytes > 0 ? ` (${formatGigabytes(sizeBytes)})` : ""}`).join(", ");
+  const listed = offers.map(({ variant, sizeBytes }) => `${variant}${sizeBytes > 0 ? ` (${formatBytes(sizeBytes)})` : ""}`).join(", ");
   const [first] = offers;
   const hint = first ? `Choose one of: ${listed}; for example ${repo}:${first.variant}` : "Look for a repository that holds GGUF files.";
   if (choice.kind === "ambiguous") {
@@ -129,16 +121,10 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   if (offers.length === 0 && !isProjectorQuery(choice.what)) {
     throw new RouterError("VARIANT_NOT_FOUND", `${repo} holds no .gguf files`, { hint });
   }
-  const projectors = groupGgufFiles(files).projectors.map((file) => fileNameOf(file.path));
+  const projectors = groupGgufFiles(files).projectors.map((file) => file.path);
   throw new RouterError("VARIANT_NOT_FOUND", `${repo} does not have ${choice.what}`, {
     hint: isProjectorQuery(choice.what) ? `Its projectors: ${projectors.join(", ") || "none"}.` : hint,
   });
 }
 
 const isProjectorQuery = (what: string): boolean => what.startsWith("the projector ");
-
-/** Gigabytes of 10^9 bytes, as the hub and the registry count. */
-function formatGigabytes(bytes: number): string {
-  const gigabytes = bytes / 1e9;
-  return gigabytes >= 0.1 ? `${gigabytes.toFixed(gigabytes < 10 ? 2 : 1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}

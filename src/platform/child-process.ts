@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { killOnExit } from "./kill-on-exit.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { newChildMark } from "./marked-processes.ts";
 import type { ProcessRecords } from "./process-records.ts";
 import { killGroup } from "./signal-group.ts";
 
@@ -20,8 +21,8 @@ export interface ChildOptions {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd?: string | undefined;
-  /** Every line of both output streams, without its line end. */
-  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
+  /** Gets every line of both output streams, without its line end. A text that it returns is kept in the tail in place of the line. */
+  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => string | void) | undefined;
   /** Where the child is remembered while it lives, for the next start of a killed parent. */
   readonly records?: ProcessRecords | undefined;
 }
@@ -47,11 +48,14 @@ const CLOSE_PIPES_MS = 500;
  */
 export class SupervisedChild implements AsyncDisposable {
   readonly pid: number;
+  /** Settles once the process is gone; the end of its output may still be on its way. Never rejects. */
+  readonly ended: Promise<ExitInfo>;
   /** Settles once the process is gone and its output has been read. Never rejects. */
   readonly exited: Promise<ExitInfo>;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #tail: string[] = [];
   #exit: ExitInfo | undefined;
+  #wasKilled = false;
   #stopping: Promise<ExitInfo> | undefined;
 
   private constructor(child: ChildProcessWithoutNullStreams, pid: number, options: ChildOptions) {
@@ -60,14 +64,23 @@ export class SupervisedChild implements AsyncDisposable {
     // Writing to a child that has just died is not an error of ours: its exit tells.
     child.stdin.on("error", () => {});
     const drained = (["stdout", "stderr"] as const).map((stream) => this.#drain(stream, options.onLine));
-    this.exited = this.#watch(drained, options.records);
+    this.ended = new Promise<ExitInfo>((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.#exit = { code, signal };
+        // What the child forked does not outlive it. On Windows its pid may be another's by now.
+        if (process.platform !== "win32") killGroup(pid, "SIGKILL");
+        resolve(this.#exit);
+      });
+    });
+    this.exited = this.#cleanUp(drained, options.records);
   }
 
-  /** Starts a program; rejects when it cannot be executed. */
+  /** Starts a program; rejects, and leaves none behind, when it cannot be executed or remembered. */
   static async spawn(options: ChildOptions): Promise<SupervisedChild> {
+    const { mark, env } = newChildMark();
     const child = spawn(options.command, [...options.args], {
       cwd: options.cwd,
-      env: options.env,
+      env: { ...(options.env ?? process.env), ...env },
       stdio: ["pipe", "pipe", "pipe"],
       detached: process.platform !== "win32", // A group of its own, so that a signal reaches what the child forks.
       windowsHide: true,
@@ -79,13 +92,25 @@ export class SupervisedChild implements AsyncDisposable {
     });
     if (child.pid === undefined) throw new Error(`${options.command} started without a process id`);
     const supervised = new SupervisedChild(child, child.pid, options);
-    await options.records?.add(child.pid, options.command);
+    try {
+      await options.records?.add(child.pid, { command: options.command, mark });
+    } catch (error) {
+      // Nobody gets hold of it, and the next start would not find it.
+      supervised.kill();
+      await supervised.exited;
+      throw error;
+    }
     return supervised;
   }
 
   /** The exit of a process that is gone, else undefined. */
   get exit(): ExitInfo | undefined {
     return this.#exit;
+  }
+
+  /** The signal that ended it, unless we sent it. */
+  get foreignSignal(): NodeJS.Signals | undefined {
+    return this.#wasKilled ? undefined : (this.#exit?.signal ?? undefined);
   }
 
   /** The last lines of output, oldest first. */
@@ -105,7 +130,7 @@ export class SupervisedChild implements AsyncDisposable {
 
   /** Kills the whole group at once, also while `stop` still waits; `exited` tells when it is gone. */
   kill(): void {
-    if (this.#exit === undefined) killGroup(this.pid, "SIGKILL");
+    if (this.#exit === undefined) this.#send("SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,40 +146,41 @@ export class SupervisedChild implements AsyncDisposable {
       this.#process.stdin.end();
       if (await this.#goneWithin(Math.min(stepMs, EXIT_LINE_MS))) return await this.exited;
     }
-    if (this.#exit === undefined) killGroup(this.pid, "SIGTERM");
-    if (!(await this.#goneWithin(stepMs))) killGroup(this.pid, "SIGKILL");
+    if (this.#exit === undefined) this.#send("SIGTERM");
+    if (!(await this.#goneWithin(stepMs))) this.#send("SIGKILL");
     return await this.exited;
+  }
+
+  #send(signal: NodeJS.Signals): void {
+    this.#wasKilled = true;
+    killGroup(this.pid, signal);
   }
 
   async #goneWithin(ms: number): Promise<boolean> {
     if (this.#exit !== undefined) return true;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
-    await Promise.race([this.exited, promise]);
+    await Promise.race([this.ended, promise]);
     clearTimeout(timer);
     return this.#exit !== undefined;
   }
 
-  async #watch(drained: readonly Promise<void>[], records: ProcessRecords | undefined): Promise<ExitInfo> {
-    const exit = await new Promise<ExitInfo>((resolve) => {
-      this.#process.once("exit", (code, signal) => resolve({ code, signal }));
-    });
-    killGroup(this.pid, "SIGKILL"); // What the child forked does not outlive it.
+  async #cleanUp(drained: readonly Promise<void>[], records: ProcessRecords | undefined): Promise<ExitInfo> {
+    const exit = await this.ended;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, CLOSE_PIPES_MS);
     await Promise.race([Promise.all(drained), promise]);
     clearTimeout(timer);
     for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.destroy();
-    this.#exit = exit;
-    await records?.remove(this.pid);
+    // A record that stays names a process that is gone: the next start sees that and removes it.
+    await records?.remove(this.pid).catch(() => {});
     return exit;
   }
 
   #drain(stream: "stdout" | "stderr", onLine: ChildOptions["onLine"]): Promise<void> {
     const lines = new LineSplitter((line) => {
-      this.#tail.push(line);
+      this.#tail.push(onLine?.(line, stream) ?? line);
       if (this.#tail.length > LOG_TAIL_LINES) this.#tail.shift();
-      onLine?.(line, stream);
     });
     const source = this.#process[stream];
     source.on("data", (chunk: Buffer) => lines.push(chunk));

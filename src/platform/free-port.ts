@@ -1,5 +1,5 @@
-import { createServer } from "node:net";
 import { errorMessage, RouterError } from "../errors.ts";
+import { outOfDescriptors } from "./out-of-descriptors.ts";
 
 /** Where {@link pickFreePort} looks. */
 export interface FreePortOptions {
@@ -29,9 +29,10 @@ export async function pickFreePort({ host = "127.0.0.1", range }: FreePortOption
 }
 
 async function bindOnce(port: number, host: string): Promise<number> {
+  const { createServer } = await import("node:net"); // Not before an engine starts: it costs a server's start 6 MB.
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error) => reject(outOfDescriptors(error) ?? error));
     // Exclusive: Node would otherwise ask the primary process of a cluster, which may share a port that is taken.
     server.listen({ port, host, exclusive: true }, resolve);
   });

@@ -2,12 +2,6 @@ import { RouterError } from "../errors.ts";
 import type { ModelEntry } from "../model/index.ts";
 import { afterCrash, decideRestart, type CrashHistory } from "../scheduling/index.ts";
 
-/** A model whose engine has ended by itself. */
-export interface Crashed {
-  readonly entry: ModelEntry;
-  readonly history: CrashHistory;
-}
-
 /** What crashes mean for a request that wants its engine started: nothing, a pause, or an error. */
 export type HoldBack =
   | { readonly kind: "pause"; readonly untilMs: number; readonly reason: string }
@@ -15,10 +9,10 @@ export type HoldBack =
 
 /** Remembers which engines have ended by themselves lately, one time soon after the other. */
 export class CrashLedger {
-  readonly #crashes = new Map<string, Crashed>();
+  readonly #crashes = new Map<string, CrashHistory>();
 
-  note(entry: ModelEntry, crash: { readonly atMs: number; readonly ranMs: number; readonly cause: string }): void {
-    this.#crashes.set(entry.id, { entry, history: afterCrash(this.#crashes.get(entry.id)?.history, crash) });
+  note({ id }: ModelEntry, crash: { readonly atMs: number; readonly ranMs: number; readonly cause: string }): void {
+    this.#crashes.set(id, afterCrash(this.#crashes.get(id), crash));
   }
 
   /** Forgets the crashes of a model: somebody asks for it by hand. */
@@ -30,14 +24,9 @@ export class CrashLedger {
     this.#crashes.clear();
   }
 
-  /** Models that are not started now. */
-  heldBack(nowMs: number): readonly Crashed[] {
-    return [...this.#crashes.values()].filter(({ history }) => decideRestart(history, nowMs).kind !== "start");
-  }
-
   /** Whether the engine of a model must pause, or is not started at all for a while. */
   holdBack(model: string, nowMs: number): HoldBack | undefined {
-    const history = this.#crashes.get(model)?.history;
+    const history = this.#crashes.get(model);
     const restart = decideRestart(history, nowMs);
     if (restart.kind === "start" || history === undefined) return undefined;
     const what = `crashed ${history.count} times in a row`;

@@ -7,6 +7,9 @@ export type EngineName =
   | { readonly backend: "embedded"; readonly variant?: undefined }
   | { readonly backend: "flm"; readonly variant?: undefined };
 
+/** One that is listed: also a llama-server that was found on PATH (`system`) or named by path (`bin`). */
+export type ListedEngineName = EngineName | { readonly backend: "llamacpp"; readonly variant: "system" | "bin" };
+
 /** What a user may write; without a variant llama.cpp's default one is meant. */
 export type EngineQuery = EngineName | { readonly backend: "llamacpp"; readonly variant?: undefined };
 

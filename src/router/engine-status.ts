@@ -1,12 +1,13 @@
 import { EMBEDDED_ENGINE_PINS, embeddedEngineFolder, findEmbeddedEngine, FLM_POLICY, type FlmProgram } from "../backends/index.ts";
-import { listInstalledLlamaCpp, readReleaseTable, reportVariants } from "../backends/installers/index.ts";
+import { isExecutable, listInstalledLlamaCpp, readReleaseTable, reportVariants } from "../backends/installers/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { SystemFacts } from "../platform/system-info/index.ts";
-import type { EngineName } from "./engine-name.ts";
+import type { ListedEngineName } from "./engine-name.ts";
+import { describeFoundLlamaCpp } from "./found-llamacpp.ts";
 
 /** One engine that is here or could be. */
 export interface EngineStatus {
-  readonly name: EngineName;
+  readonly name: ListedEngineName;
   /** Version and place of what is installed. */
   readonly installed: { readonly version: string; readonly path: string } | undefined;
   /** The version that an installation would bring; undefined where there is nothing to install. */
@@ -19,26 +20,34 @@ export interface EngineStatus {
   readonly reason: string;
 }
 
-interface Parts {
+export interface EngineStatusParts {
   readonly settings: Settings;
   readonly facts: SystemFacts;
   readonly flm: FlmProgram;
+  /** What engines inherit. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether programs may take their time to say their versions, which are `unknown` otherwise. */
+  readonly isPatient: boolean;
 }
+
+const PATIENCE_MS = { patient: 5000, hasty: 20 };
 
 /** Every engine, llama.cpp's default variant first. */
-export async function describeEngines(parts: Parts): Promise<readonly EngineStatus[]> {
-  const [llamacpp, embedded, flm] = await Promise.all([describeLlamaCpp(parts), describeEmbedded(parts), describeFlm(parts)]);
-  return [...llamacpp, embedded, flm];
+export async function describeEngines(parts: EngineStatusParts): Promise<readonly EngineStatus[]> {
+  const patienceMs = parts.isPatient ? PATIENCE_MS.patient : PATIENCE_MS.hasty;
+  const [llamacpp, found, embedded, flm] = await Promise.all([
+    describeLlamaCpp(parts),
+    describeFoundLlamaCpp({ ...parts, patienceMs }),
+    describeEmbedded(parts),
+    describeFlm(parts),
+  ]);
+  return [...llamacpp, ...found, embedded, flm];
 }
 
-async function describeLlamaCpp({ settings, facts }: Parts): Promise<readonly EngineStatus[]> {
-  const builds = new Map((await listInstalledLlamaCpp(settings.binDir)).map((build) => [build.variant, build]));
-  const installed = (variant: string) => {
-    const build = builds.get(variant);
-    const own = settings.ownLlamaCpp[variant];
-    if (own !== undefined) return { version: "your own", path: own };
-    return build && { version: build.tag, path: build.executable };
-  };
+async function describeLlamaCpp({ settings, facts }: EngineStatusParts): Promise<readonly EngineStatus[]> {
+  const [builds, own] = await Promise.all([listInstalledLlamaCpp(settings.binDir), ownBuilds(settings)]);
+  const here = new Map([...builds.map(({ variant, tag, executable }) => [variant, { version: tag, path: executable }] as const), ...own]);
+  const installed = (variant: string) => here.get(variant);
   const reports = reportVariants(facts, readReleaseTable());
   const published = reports.map(({ variant, release, isUsable, isDefault, reason }) => ({
     name: { backend: "llamacpp" as const, variant },
@@ -59,7 +68,14 @@ async function describeLlamaCpp({ settings, facts }: Parts): Promise<readonly En
   return [...published, fromSource];
 }
 
-async function describeEmbedded({ settings }: Parts): Promise<EngineStatus> {
+/** The user's own builds stand for installed ones of their variant while their files are there. */
+async function ownBuilds({ ownLlamaCpp }: Settings): Promise<readonly (readonly [string, NonNullable<EngineStatus["installed"]>])[]> {
+  const named = Object.entries(ownLlamaCpp);
+  const isHere = await Promise.all(named.map(async ([, path]) => await isExecutable(path)));
+  return named.filter((_, at) => isHere[at]).map(([variant, path]) => [variant, { version: "your own", path }] as const);
+}
+
+async function describeEmbedded({ settings }: EngineStatusParts): Promise<EngineStatus> {
   const engine = await findEmbeddedEngine(embeddedEngineFolder(settings.binDir));
   const machine = `${process.platform}-${process.arch}`;
   const pin = EMBEDDED_ENGINE_PINS[machine];
@@ -73,13 +89,13 @@ async function describeEmbedded({ settings }: Parts): Promise<EngineStatus> {
   };
 }
 
-async function describeFlm({ settings, facts, flm }: Parts): Promise<EngineStatus> {
+async function describeFlm({ settings, facts, flm, isPatient }: EngineStatusParts): Promise<EngineStatus> {
   const path = await flm.find();
   const hasNpu = facts.npu !== undefined || settings.isNpuAssumed;
   const isWindows = facts.os.platform === "win32";
   return {
     name: { backend: "flm" },
-    installed: path === undefined ? undefined : { version: (await flm.version()) ?? "unknown", path },
+    installed: path === undefined ? undefined : { version: (isPatient ? await flm.version() : undefined) ?? "unknown", path },
     availableVersion: isWindows ? FLM_POLICY.version : undefined,
     isUsable: hasNpu && (isWindows || path !== undefined),
     isDefault: false,

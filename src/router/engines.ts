@@ -1,10 +1,11 @@
 import type { FlmProgram, InstallProgressListener, ReleaseVariant, WrappedServer } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { RecipePlatform } from "../model/index.ts";
-import type { Log } from "../platform/index.ts";
+import { importLater, type Log } from "../platform/index.ts";
 import type { EngineName, EngineQuery } from "./engine-name.ts";
 import type { EngineStatus } from "./engine-status.ts";
 import type { MachineEngines } from "./machine-engines.ts";
+import type { ReportOptions, SystemReport } from "./system-report.ts";
 
 /** An engine in use. */
 export interface RunningEngine {
@@ -19,6 +20,8 @@ export interface EnginesOptions {
   readonly flm: FlmProgram;
   /** What runs now. */
   readonly running: () => readonly RunningEngine[];
+  /** Called when an engine may have come or gone. */
+  readonly onChange: () => void;
 }
 
 export interface InstallOptions {
@@ -44,6 +47,8 @@ export interface InstalledEngine {
 /** The engines of this machine: which there are, which could be, and how they come and go. */
 export interface Engines extends AsyncDisposable {
   list(signal?: AbortSignal): Promise<readonly EngineStatus[]>;
+  /** What the machine consists of, with its engines. */
+  report(options?: ReportOptions): Promise<SystemReport>;
   /**
    * Installs an engine, or does nothing when it is here in the version asked for.
    * @throws {@link RouterError} `BACKEND_NOT_INSTALLED` where it does not exist for this machine, `INSTALL_FAILED`, `OFFLINE`, `INVALID_REQUEST`.
@@ -58,8 +63,8 @@ export interface Engines extends AsyncDisposable {
   ensureLlamaCpp(variant: ReleaseVariant, signal: AbortSignal): Promise<void>;
   /** The same for FastFlowLM, with its driver. */
   ensureFlm(signal: AbortSignal): Promise<void>;
-  /** Published variants that make use of this machine, as far as is known at once. */
-  usableVariants(): Promise<readonly string[]>;
+  /** Published variants that make use of this machine; undefined where the hardware does not answer within a few seconds. */
+  usableVariants(): Promise<readonly string[] | undefined>;
   /** Whether an NPU answers. */
   hasNpu(): Promise<boolean>;
 }
@@ -68,15 +73,24 @@ export interface Engines extends AsyncDisposable {
 export function createEngines(options: EnginesOptions): Engines {
   let loading: Promise<MachineEngines> | undefined;
   const load = async (): Promise<MachineEngines> => {
-    loading ??= import("./machine-engines.ts").then(({ MachineEngines: Machine }) => new Machine(options));
+    loading ??= importLater(() => import("./machine-engines.ts")).then(({ MachineEngines: Machine }) => new Machine(options));
+    loading.catch(() => (loading = undefined)); // It may work the next time: too many files were open.
     return await loading;
+  };
+  const change = async <T>(work: (machine: MachineEngines) => Promise<T>): Promise<T> => {
+    try {
+      return await work(await load());
+    } finally {
+      options.onChange();
+    }
   };
   return {
     list: async (signal) => await (await load()).list(signal),
-    install: async (query, installOptions) => await (await load()).install(query, installOptions),
-    uninstall: async (query, signal) => await (await load()).uninstall(query, signal),
-    ensureLlamaCpp: async (variant, signal) => await (await load()).ensureLlamaCpp(variant, signal),
-    ensureFlm: async (signal) => await (await load()).ensureFlm(signal),
+    report: async (reportOptions = {}) => await (await load()).report(reportOptions),
+    install: async (query, installOptions) => await change((machine) => machine.install(query, installOptions)),
+    uninstall: async (query, signal) => await change((machine) => machine.uninstall(query, signal)),
+    ensureLlamaCpp: async (variant, signal) => await change((machine) => machine.ensureLlamaCpp(variant, signal)),
+    ensureFlm: async (signal) => await change((machine) => machine.ensureFlm(signal)),
     usableVariants: async () => await (await load()).usableVariants(),
     hasNpu: async () => await (await load()).hasNpu(),
     async [Symbol.asyncDispose]() {

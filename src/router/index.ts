@@ -1,10 +1,11 @@
+export { installBinaries } from "./install-binaries.ts";
 export { createRouter, type Router, type RouterOptions } from "./router.ts";
-export type { LoadOptions } from "./instance.ts";
 export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
 export {
   beginUpload,
   findIncompatibleModels,
+  pathOfId,
   removeIncompatibleModels,
   type Catalog,
   type CatalogEntry,
@@ -14,12 +15,16 @@ export {
 export {
   addApiKey,
   KEY_SCOPES,
+  loadOptionsOf,
   matchApiKey,
   readApiKeys,
+  RecipeOptions,
+  recipeOptionsOf,
   removeApiKey,
   temporaryApiKey,
   type ApiKey,
   type KeyScope,
+  type LoadOptions,
   resolveSettings,
   splitArguments,
   saveLogLevel,
@@ -37,5 +42,5 @@ export type { ModelDetails } from "./model-details.ts";
 export type { DownloadStatus } from "../hub/index.ts";
 export { filesOf, ModelLibrary } from "./model-library.ts";
 export type { ModelStatus } from "./model-status.ts";
-export { SystemReporter, type EngineReports, type SystemReport } from "./system-report.ts";
+export type { SystemReport } from "./system-report.ts";
 export type { GpuFacts } from "../platform/system-info/index.ts";

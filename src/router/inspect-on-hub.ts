@@ -1,5 +1,6 @@
 import type { FileSet, HubClient } from "../hub/index.ts";
 import { isGgufPath, isProjectorName, type ModelEntry } from "../model/index.ts";
+import { importLater } from "../platform/index.ts";
 import type { ModelFacts } from "./model-details.ts";
 
 /** What a model that is not here would bring: its files, and what their headers say. */
@@ -10,8 +11,8 @@ export async function inspectOnHub(
 ): Promise<ModelFacts> {
   const files = set.files.map(({ path, sizeBytes }) => ({ path, sizeBytes }));
   if (entry.recipe !== "llamacpp") return { files, facts: undefined, projectorBytes: 0 };
-  const { readRemoteHeader } = await import("../hub/index.ts");
-  const { ggufFacts } = await import("../model/gguf/index.ts");
+  const { readRemoteHeader } = await importLater(() => import("../hub/index.ts"));
+  const { ggufFacts } = await importLater(() => import("../model/gguf/index.ts"));
   const ggufs = files.filter(({ path }) => isGgufPath(path));
   const [first, ...others] = ggufs.filter(({ path }) => !isProjectorName(path)).toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const headerOf = async ({ path }: { path: string }) => await readRemoteHeader(client, { ...set, path }, signal);

@@ -1,14 +1,7 @@
 import type { LoadProgress, WrappedServer } from "../backends/index.ts";
+import type { LoadOptions } from "../config/index.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import type { Resident } from "../scheduling/index.ts";
-
-/** What a load may ask beyond the settings of the server. */
-export interface LoadOptions {
-  /** Context to reserve, in tokens. Defaults to the server's setting. */
-  readonly contextTokens?: number | undefined;
-  /** Engine arguments after those of the server's setting. */
-  readonly extraArgs?: readonly string[] | undefined;
-}
 
 /** One model that has, gets or loses an engine. Changed by the router's loop alone. */
 export class Instance implements Resident {
@@ -31,6 +24,8 @@ export class Instance implements Resident {
   isAsleep = false;
   /** Somebody asked for the load itself: it goes on when no request waits for it. */
   isAskedFor = false;
+  /** Unloads it when nobody asks for it for a while. */
+  idleTimer: ReturnType<typeof setTimeout> | undefined;
   /** Settles once the engine is gone and the place is free. */
   readonly gone = Promise.withResolvers<void>();
   /** Called whenever a request gives its lease back. */

@@ -1,8 +1,7 @@
 import type { LaunchRequest } from "../backends/index.ts";
-import type { Settings } from "../config/index.ts";
+import { splitArguments, type LoadOptions, type Settings } from "../config/index.ts";
 import { kindOfLabels, type ModelEntry, type ModelFiles } from "../model/index.ts";
 import type { PresetLaunch } from "../model/presets/index.ts";
-import type { LoadOptions } from "./instance.ts";
 
 export interface LaunchSources {
   readonly files: ModelFiles;
@@ -25,6 +24,6 @@ export function launchRequest(entry: ModelEntry, { files, options, preset, setti
     kind: kindOfLabels(entry.labels),
     contextTokens: options.contextTokens ?? given ?? preset?.contextTokens ?? settings.contextTokens,
     presetFlags: isLlamaCpp ? preset?.flags : undefined,
-    extraArgs: [...(isLlamaCpp ? settings.llamacppArgs : []), ...(options.extraArgs ?? [])],
+    extraArgs: [...(isLlamaCpp ? settings.llamacppArgs : []), ...splitArguments(options.args ?? "")],
   };
 }

@@ -1,3 +1,4 @@
+import type { EngineTelemetry } from "../backends/index.ts";
 import type { ModelEntry } from "../model/index.ts";
 import type { Instance } from "./instance.ts";
 
@@ -20,8 +21,8 @@ export class Lease implements AsyncDisposable {
     return this.#instance.server?.baseUrl ?? "";
   }
 
-  get backend(): string {
-    return this.#instance.server?.backend ?? "";
+  get telemetry(): EngineTelemetry | undefined {
+    return this.#instance.server?.telemetry;
   }
 
   /** What a request must call the model, where the engine has a name of its own for it. */

@@ -2,14 +2,13 @@ import { join } from "node:path";
 import {
   checkNpuDriver,
   childEnvironment,
-  describeProgress,
   embeddedEngineFolder,
   findEmbeddedEngine,
   installEmbeddedEngine,
+  logProgress,
   offlineError,
   uninstallEmbeddedEngine,
   type DownloadFile,
-  type InstallProgressListener,
   type ReleaseVariant,
 } from "../backends/index.ts";
 import {
@@ -23,24 +22,36 @@ import {
   uninstallLlamaCpp,
 } from "../backends/installers/index.ts";
 import { RouterError } from "../errors.ts";
-import type { Log } from "../platform/index.ts";
-import type { SystemFacts, SystemInfo } from "../platform/system-info/index.ts";
+import { SystemInfo, type SystemFacts } from "../platform/system-info/index.ts";
 import { formatEngineName, type EngineName, type EngineQuery } from "./engine-name.ts";
-import { describeEngines, type EngineStatus } from "./engine-status.ts";
+import type { EngineStatus } from "./engine-status.ts";
 import type { Engines, EnginesOptions, InstalledEngine, InstallOptions } from "./engines.ts";
+import { SystemReporter, type ReportOptions, type SystemReport } from "./system-report.ts";
+import { importLater } from "../platform/index.ts";
+
+/** On the first start ever a model waits for facts that choose its build: tools of GPU vendors take up to a second. */
+const FIRST_FACTS_MS = 3000;
 
 /** Everything that engines do, with the code that it takes. Loaded by `createEngines` at the first question that needs it. */
 export class MachineEngines implements Engines {
   readonly #options: EnginesOptions;
-  #info: Promise<SystemInfo> | undefined;
+  readonly #info: SystemInfo;
+  readonly #reporter: SystemReporter;
 
   constructor(options: EnginesOptions) {
+    const { env, settings, flm } = options;
     this.#options = options;
+    // Tests on borrowed machines shall not see what another machine left.
+    this.#info = new SystemInfo({ env, cacheFile: settings.isCi ? undefined : join(settings.cacheDir, "hardware_facts.json") });
+    this.#reporter = new SystemReporter(this.#info, { settings, flm, env: childEnvironment(env) });
   }
 
   async list(signal?: AbortSignal): Promise<readonly EngineStatus[]> {
-    const { settings, flm } = this.#options;
-    return await describeEngines({ settings, flm, facts: await this.#completeFacts(signal) });
+    return (await this.report({ complete: true, signal })).engines;
+  }
+
+  async report(options: ReportOptions): Promise<SystemReport> {
+    return await this.#reporter.report(options);
   }
 
   async install(query: EngineQuery, options: InstallOptions): Promise<InstalledEngine> {
@@ -86,12 +97,13 @@ export class MachineEngines implements Engines {
 
   async ensureFlm(signal: AbortSignal): Promise<void> {
     checkNpuDriver((await this.#completeFacts(signal)).npu?.driverVersion);
-    await this.#installFlm({ signal, onProgress: logProgress(this.#options.log, "flm") });
+    const { warnings } = await this.#installFlm({ signal, onProgress: logProgress(this.#options.log, "flm") });
+    for (const warning of warnings) this.#options.log.warning("install", warning);
   }
 
-  async usableVariants(): Promise<readonly string[]> {
-    const facts = await (await this.#systemInfo()).current();
-    return reportVariants(facts, readReleaseTable()).flatMap(({ variant, isUsable }) => (isUsable ? [variant] : []));
+  async usableVariants(): Promise<readonly string[] | undefined> {
+    const facts = await this.#info.known(FIRST_FACTS_MS);
+    return facts && reportVariants(facts, readReleaseTable()).flatMap(({ variant, isUsable }) => (isUsable ? [variant] : []));
   }
 
   async hasNpu(): Promise<boolean> {
@@ -99,19 +111,11 @@ export class MachineEngines implements Engines {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#info)?.[Symbol.asyncDispose]();
-  }
-
-  async #systemInfo(): Promise<SystemInfo> {
-    const { env, settings } = this.#options;
-    this.#info ??= import("../platform/system-info/index.ts").then(
-      ({ SystemInfo: Info }) => new Info({ env, cacheFile: settings.isCi ? undefined : join(settings.cacheDir, "hardware_facts.json") }),
-    );
-    return await this.#info;
+    await this.#info[Symbol.asyncDispose]();
   }
 
   async #completeFacts(signal: AbortSignal | undefined): Promise<SystemFacts> {
-    return await (await this.#systemInfo()).complete({ signal });
+    return await this.#info.complete({ signal });
   }
 
   async #nameOf(query: EngineQuery, signal: AbortSignal): Promise<EngineName> {
@@ -161,14 +165,14 @@ export class MachineEngines implements Engines {
   async #installFlm(options: InstallOptions): Promise<InstalledEngine> {
     const { flm, env } = this.#options;
     const { npu } = await this.#completeFacts(options.signal);
-    const { version, executable, wasInstalledAlready } = await installFlm({
+    const { version, executable, wasInstalledAlready, warnings } = await installFlm({
       ...this.#source(options),
       program: flm,
       env: childEnvironment(env),
       driverVersion: npu?.driverVersion,
       tag: options.version,
     });
-    return { name: { backend: "flm" }, version, path: executable, wasInstalledAlready, warnings: [] };
+    return { name: { backend: "flm" }, version, path: executable, wasInstalledAlready, warnings };
   }
 
   async #installEmbedded({ force = false, signal, onProgress }: InstallOptions): Promise<InstalledEngine> {
@@ -215,7 +219,7 @@ export class MachineEngines implements Engines {
   #source({ force, signal, onProgress }: InstallOptions) {
     const { settings, env } = this.#options;
     const downloadFile: DownloadFile = async (download) => {
-      const { downloadUrl } = await import("../hub/index.ts");
+      const { downloadUrl } = await importLater(() => import("../hub/index.ts"));
       await downloadUrl(download, { env });
     };
     return {
@@ -229,15 +233,4 @@ export class MachineEngines implements Engines {
       onProgress,
     };
   }
-}
-
-/** A listener that logs a line for each stage and each tenth of it. */
-function logProgress(log: Log, name: string): InstallProgressListener {
-  let said = "";
-  return (progress) => {
-    const tenth = progress.fraction === undefined ? "" : String(Math.floor(progress.fraction * 10));
-    const step = `${progress.stage} ${tenth}`;
-    if (step !== said) log.info("install", `${name}: ${describeProgress(progress)}`);
-    said = step;
-  };
 }

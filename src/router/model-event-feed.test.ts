@@ -8,7 +8,7 @@ test("a reader gets every event since it began to listen, in order", async () =>
   const feed = new ModelEventFeed();
   const left = new AbortController();
   feed.emit(loading("before"));
-  const events = feed.follow(left.signal);
+  const events = feed.follow({ signal: left.signal });
   feed.emit(loading("a"));
   feed.emit(loading("b"));
   expect([(await events.next()).value, (await events.next()).value]).toEqual([loading("a"), loading("b")]);
@@ -20,7 +20,7 @@ test("a reader gets every event since it began to listen, in order", async () =>
 test("a reader that leaves while it waits is forgotten", async () => {
   const feed = new ModelEventFeed();
   const left = new AbortController();
-  const next = feed.follow(left.signal).next();
+  const next = feed.follow({ signal: left.signal }).next();
   left.abort();
   expect((await next).done).toBe(true);
   expect(feed.readerCount).toBe(0);
@@ -28,7 +28,7 @@ test("a reader that leaves while it waits is forgotten", async () => {
 
 test("a slow reader is told to read the whole list instead of filling our memory", async () => {
   const feed = new ModelEventFeed();
-  const events = feed.follow(new AbortController().signal);
+  const events = feed.follow({ signal: new AbortController().signal });
   for (let i = 0; i < 1500; i++) feed.emit(loading(`m${i}`));
   expect((await events.next()).value).toEqual({ kind: "reloaded" });
   expect((await events.next()).value).toEqual(loading("m1001"));

@@ -1,27 +1,28 @@
 import { resolve } from "node:path";
 import type { StartOptions, WrappedServer } from "../backends/index.ts";
 import type { CatalogEntry } from "../catalog/index.ts";
-import type { Settings } from "../config/index.ts";
-import { maskSecrets } from "../dialects/llamacpp/index.ts";
+import { sameOptions, type LoadOptions, type Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelFiles, type ModelId } from "../model/index.ts";
+import type { PresetOptions } from "../model/presets/index.ts";
 import type { BackendChooser } from "./choose-backend.ts";
-import type { LoadOptions } from "./instance.ts";
 import { launchRequest } from "./launch-request.ts";
 import type { PresetCatalog } from "./preset-catalog.ts";
 
 /** How a model would be started. */
 export interface LaunchDescription {
-  /** Program and arguments with port 0, secrets masked; empty when no engine is installed that could run it. */
+  /** Program and arguments with port 0; empty when no engine is installed that could run it. */
   readonly commandLine: readonly string[];
-  /** Its files and the options of its preset, as a section of a preset file. */
-  readonly preset: string;
+  /** Its files and the options of its preset, by the names that a preset file uses. */
+  readonly options: PresetOptions;
 }
 
 export interface ModelLauncherOptions {
   readonly catalog: PresetCatalog;
   readonly chooseBackend: BackendChooser;
   readonly settings: Settings;
+  /** What the user has saved for a model. */
+  readonly savedOptionsOf: (entry: ModelEntry) => LoadOptions;
 }
 
 /** What the command lines of models that are started alike differ in. */
@@ -31,7 +32,7 @@ const BLANKS = { id: "\u0000id" as ModelId, model: "\u0000model", mmproj: "\u000
 export class ModelLauncher {
   readonly #options: ModelLauncherOptions;
   /** By entry: a list gives the same ones as long as nothing changes, so that one that is asked for every moment stays cheap. */
-  #described = new WeakMap<CatalogEntry, Promise<LaunchDescription>>();
+  #described = new WeakMap<CatalogEntry, { readonly saved: LoadOptions; readonly description: Promise<LaunchDescription> }>();
   /** Command lines with blanks, by what else they depend on. */
   readonly #forms = new Map<string, Promise<readonly string[]>>();
 
@@ -46,7 +47,13 @@ export class ModelLauncher {
     const files = entry.recipe === "flm" ? { model: entry.checkpoint } : await catalog.locate(entry);
     if (files === undefined) throw notDownloaded(entry);
     start.signal.throwIfAborted();
-    const backend = await chooseBackend(entry);
+    const backend = await chooseBackend(entry, options.backend);
+    if (options.args && entry.recipe !== "llamacpp") {
+      throw new RouterError("CONFIG_INVALID", `${entry.id} runs on the engine ${backend.name}, which takes no arguments of llama-server`);
+    }
+    if (options.backend !== undefined && entry.recipe !== "llamacpp") {
+      throw new RouterError("CONFIG_INVALID", `${entry.id} runs on the engine ${backend.name}: no build of llama.cpp can be chosen for it`);
+    }
     return await backend.createServer(this.#requestFor(entry, files, options), start);
   }
 
@@ -57,9 +64,16 @@ export class ModelLauncher {
 
   /** Starts, installs and reads nothing. */
   async describe(entry: CatalogEntry): Promise<LaunchDescription> {
-    let description = this.#described.get(entry);
-    if (description === undefined) this.#described.set(entry, (description = this.#describe(entry)));
-    return await description;
+    const saved = this.#options.savedOptionsOf(entry);
+    let known = this.#described.get(entry);
+    if (known?.saved !== saved) this.#described.set(entry, (known = { saved, description: this.#describe(entry, saved) }));
+    try {
+      return await known.description;
+    } catch {
+      // A folder that cannot be read, or a build that does not even say its options, costs no list its other models. A load says why.
+      this.#described.delete(entry);
+      return { options: new Map(), commandLine: [] };
+    }
   }
 
   /** Descriptions are made anew: presets or engines may have changed. */
@@ -68,12 +82,13 @@ export class ModelLauncher {
     this.#forms.clear();
   }
 
-  /** Which build of llama.cpp runs models here; a form that clients can read when none is installed. */
+  /** Which build of llama.cpp runs models here; a form that clients can read when none is installed, or it does not say. */
   async buildInfo(): Promise<string> {
-    return (await (await this.#options.chooseBackend(ANY_MODEL)).buildInfo()) ?? "b0-unknown";
+    const said = this.#options.chooseBackend(ANY_MODEL).then(async (backend) => await backend.buildInfo());
+    return (await said.catch(() => undefined)) ?? "b0-unknown";
   }
 
-  async #describe(entry: CatalogEntry): Promise<LaunchDescription> {
+  async #describe(entry: CatalogEntry, saved: LoadOptions): Promise<LaunchDescription> {
     const { catalog } = this.#options;
     const preset = catalog.presetOf(entry.id);
     const files = await this.#filesOf(entry);
@@ -82,13 +97,13 @@ export class ModelLauncher {
       ...(files.mmproj === undefined ? [] : [["mmproj", files.mmproj] as const]),
       ...(preset?.options ?? []),
     ]);
-    const { presetIni } = await import("../model/presets/index.ts");
     const wouldStart = entry.isDownloaded || preset?.launch.modelPath !== undefined;
-    return { preset: presetIni(entry.id, options), commandLine: wouldStart ? await this.#commandLineOf(entry, files) : [] };
+    return { options, commandLine: wouldStart ? await this.#commandLineOf(entry, files, saved) : [] };
   }
 
-  async #commandLineOf(entry: CatalogEntry, files: ModelFiles): Promise<readonly string[]> {
-    if (this.#options.catalog.hasSection(entry.id)) return maskSecrets(await this.#askBackend(entry, files));
+  async #commandLineOf(entry: CatalogEntry, files: ModelFiles, saved: LoadOptions): Promise<readonly string[]> {
+    const isAlike = sameOptions(saved, {}) && !this.#options.catalog.hasSection(entry.id);
+    if (!isAlike) return await this.#askBackend(entry, files, saved);
     const form = await this.#formOf(entry, files);
     const filled = new Map<string, string>([
       [BLANKS.id, entry.id],
@@ -104,15 +119,16 @@ export class ModelLauncher {
     let form = this.#forms.get(key);
     if (form === undefined) {
       const blank = { model: BLANKS.model, mmproj: mmproj === undefined ? undefined : BLANKS.mmproj };
-      this.#forms.set(key, (form = this.#askBackend({ ...entry, id: BLANKS.id }, blank).then(maskSecrets)));
+      this.#forms.set(key, (form = this.#askBackend({ ...entry, id: BLANKS.id }, blank, {})));
+      form.catch(() => this.#forms.delete(key));
     }
     return await form;
   }
 
-  async #askBackend(entry: ModelEntry, files: ModelFiles): Promise<readonly string[]> {
+  async #askBackend(entry: ModelEntry, files: ModelFiles, options: LoadOptions): Promise<readonly string[]> {
     try {
-      const backend = await this.#options.chooseBackend(entry);
-      return (await backend.describeLaunch(this.#requestFor(entry, files, {}))) ?? [];
+      const backend = await this.#options.chooseBackend(entry, options.backend);
+      return (await backend.describeLaunch(this.#requestFor(entry, files, options))) ?? [];
     } catch (error) {
       if (error instanceof RouterError) return []; // A load would say what is wrong with it.
       throw error;

@@ -1,32 +1,25 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { deleteUpload, type Catalog, type CatalogEntry } from "../catalog/index.ts";
-import { errorMessage, RouterError } from "../errors.ts";
-import type { DownloadStatus, FileSet, RepoSummary, SnapshotEntry } from "../hub/index.ts";
+import { RouterError } from "../errors.ts";
+import type { DownloadStatus, FileSet, RepoSummary, WhenLeft } from "../hub/index.ts";
 import {
   COMPANION_FILES,
   listVariants,
   parseHubCheckpoint,
   pathsOfVariant,
-  type FileProgress,
-  type ModelEvent,
-  repoFolder,
   requireVariant,
+  type FileProgress,
   type ModelEntry,
+  type ModelEvent,
+  type PullPlan,
   type PullRequest,
   type VariantOffer,
 } from "../model/index.ts";
-import { writeFileAtomic, type Log } from "../platform/index.ts";
+import type { Log } from "../platform/index.ts";
+import { deleteModel, dropDownloads, type DeletedModel } from "./delete-model.ts";
 import { inspectOnHub } from "./inspect-on-hub.ts";
 import type { ModelFacts } from "./model-details.ts";
-import { openHub, type Hub } from "./open-hub.ts";
-
-/** The models that an engine keeps itself, by its own names for them. */
-export interface OwnModels {
-  /** Fetches a model, unless it is here; with `mayUpgrade` also a newer one. */
-  pull(tag: string, options: { readonly mayUpgrade: boolean; readonly signal: AbortSignal }): Promise<void>;
-  remove(tag: string, signal: AbortSignal): Promise<void>;
-}
+import { isHubAway, openHub, type Hub } from "./open-hub.ts";
+import { fetchOwn, ownSet, type OwnModels } from "./own-models.ts";
 
 export interface ModelLibraryOptions {
   readonly catalog: Catalog;
@@ -41,12 +34,26 @@ export interface ModelLibraryOptions {
   readonly flm: OwnModels;
 }
 
+export interface PullOptions {
+  /** Aborted when the caller leaves. */
+  readonly signal: AbortSignal;
+  /** A model that is here is good enough, however old. */
+  readonly keepsVersion?: boolean | undefined;
+  /** The caller does not wait for the download, which goes on to its end. */
+  readonly isDetached?: boolean | undefined;
+  /** What becomes of the download when the caller leaves and nobody else wants it. Defaults to "goes on". */
+  readonly whenLeft?: WhenLeft | undefined;
+}
+
 /** What a pull came to: a running download, or nothing to do. */
 export interface Pull {
   readonly entry: ModelEntry;
   /** Undefined when everything is here already. */
   readonly download: DownloadStatus | undefined;
 }
+
+/** What can be done to a download. `leave` pauses it for one who waits for it, unless others want it. */
+export type DownloadAction = "pause" | "resume" | "cancel" | "leave";
 
 /**
  * Fetches, finds and deletes models: the catalog knows what they are, the hub has their files. The hub is opened at the first question, so
@@ -55,9 +62,6 @@ export interface Pull {
 export class ModelLibrary implements AsyncDisposable {
   readonly #options: ModelLibraryOptions;
   #hub: Promise<Hub> | undefined;
-  /** Models to register once their download is done, by the id of its job. */
-  #unregistered: Map<string, ModelEntry> | undefined;
-  readonly #registering = new Map<string, Promise<void>>();
   /** Downloads whose progress is being told. */
   readonly #told = new Set<string>();
 
@@ -69,30 +73,25 @@ export class ModelLibrary implements AsyncDisposable {
    * Starts the download of a model, or joins the one that runs. It goes on when the caller leaves; a new model is registered when it is
    * done, also after a restart of the server.
    */
-  async pull(
-    request: PullRequest,
-    { signal, keepsVersion = false }: { signal: AbortSignal; keepsVersion?: boolean | undefined },
-  ): Promise<Pull> {
+  async pull(request: PullRequest, { signal, keepsVersion = false, isDetached = false, whenLeft }: PullOptions): Promise<Pull> {
     const { catalog } = this.#options;
-    const { entry, isNew } = await catalog.planPull(request);
-    const known = await catalog.find(entry.id);
-    const isHere = known?.isDownloaded ?? false;
-    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return { entry, download: undefined };
-    if (isHere && keepsVersion) return { entry, download: undefined };
-    if (entry.recipe === "flm") {
-      await this.#options.flm.pull(entry.checkpoint, { mayUpgrade: !keepsVersion, signal });
+    const { entry, isNew, isHere } = (await this.#unfinishedPlan(request)) ?? (await catalog.planPull(request));
+    const nothingToDo: Pull = { entry, download: undefined };
+    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return nothingToDo;
+    if (isHere && keepsVersion) return nothingToDo;
+    const isOwn = entry.recipe === "flm";
+    if (!isOwn && !isOnOurHub(entry)) {
+      if (!isHere) await this.#requireHere(entry);
       if (isNew) await catalog.register(entry, { signal });
-      return { entry, download: undefined };
+      return nothingToDo;
     }
-    const { jobs, client } = await this.#open();
-    if (isHere && client.settings.isOffline) return { entry, download: undefined };
-    const set = await this.#filesOf(entry, signal);
-    const download = await jobs.start(entry.id, set);
+    const { jobs } = await this.#open();
+    const set = isOwn ? ownSet(entry, { mayUpgrade: !keepsVersion }) : await this.#newestFiles(entry, { isHere, signal });
+    if (set === undefined) return nothingToDo;
+    const waits = isDetached ? undefined : signal;
+    const download = await jobs.start(entry.id, set, { registers: isNew ? entry : undefined, signal: waits, whenLeft });
     void this.#tell(download.id);
-    if (isNew) await this.#registerLater(download.id, entry);
-    if (download.state !== "done") return { entry, download };
-    await this.#register(download.id);
-    return { entry, download: undefined };
+    return { entry, download: download.state === "done" ? undefined : download };
   }
 
   /** Pulls a model unless it is here, and waits until it is. */
@@ -111,7 +110,6 @@ export class ModelLibrary implements AsyncDisposable {
   async wait(id: string, signal: AbortSignal): Promise<void> {
     const { jobs } = await this.#open();
     await jobs.wait(id, signal);
-    await this.#register(id);
   }
 
   /** Downloads that run now. Costs nothing before the hub was first needed. */
@@ -124,24 +122,28 @@ export class ModelLibrary implements AsyncDisposable {
     return (await this.#open()).jobs.list();
   }
 
-  /** `cancel` stops a download, forgets it and drops what has arrived of unfinished files; `pause` keeps everything. */
-  async control(id: string, action: "pause" | "resume" | "cancel"): Promise<DownloadStatus> {
+  /** `cancel` stops a download, forgets it and drops what has arrived of unfinished files; the others keep everything. */
+  async control(id: string, action: DownloadAction): Promise<DownloadStatus> {
     const { jobs } = await this.#open();
     const status = await jobs[action](id);
-    if (action === "resume") {
-      this.#registerWhenDone(id);
-      void this.#tell(id);
-    }
+    if (action === "resume") void this.#tell(id);
     return status;
   }
 
+  /** The model of this name that will be registered once its download, unfinished now, is done. */
+  async awaited(model: string): Promise<ModelEntry | undefined> {
+    return (await this.#open()).jobs.awaited(model);
+  }
+
   /**
-   * Deletes the files of a model that no other model or snapshot needs, and its registration.
-   * @throws {@link RouterError} `MODEL_NOT_DELETABLE` for what is not in the hub's cache.
+   * Deletes the files of a model that no other model or snapshot needs, what has arrived of it, and its registration.
+   * @throws {@link RouterError} `MODEL_NOT_DELETABLE` for what is not in the hub's cache or is needed by others, `MODEL_NOT_REGISTERED` for
+   * a place on the hub of which nothing is here.
    */
-  async delete(entry: CatalogEntry, signal: AbortSignal): Promise<{ freedBytes: number }> {
+  async delete(entry: CatalogEntry, signal: AbortSignal): Promise<DeletedModel> {
     const { catalog, flm } = this.#options;
     if (entry.recipe === "flm") {
+      await dropDownloads(entry, { repo: entry.checkpoint, jobs: (await this.#open()).jobs });
       if (entry.isDownloaded) await flm.remove(entry.checkpoint, signal);
       if (entry.source === "user") await catalog.unregister(entry.id, { signal });
       return { freedBytes: entry.isDownloaded ? (entry.sizeBytes ?? 0) : 0 };
@@ -149,39 +151,7 @@ export class ModelLibrary implements AsyncDisposable {
     const { jobs, client } = await this.#open();
     const { cacheDir } = client.settings;
     const uploaded = await deleteUpload(entry, { hubCacheDir: cacheDir, catalog, signal });
-    if (uploaded !== undefined) return uploaded;
-    const checkpoint = parseHubCheckpoint(entry.checkpoint);
-    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path" || checkpoint === undefined) {
-      throw new RouterError("MODEL_NOT_DELETABLE", `${entry.id} is not in the cache of downloaded models (${entry.source})`, {
-        hint: entry.source === "builtin" ? undefined : "Delete its file yourself.",
-      });
-    }
-    const { deleteFiles } = await import("../hub/index.ts");
-    const { repo } = checkpoint;
-    const snapshots = join(cacheDir, repoFolder(repo), "snapshots");
-    const entries = await this.#entriesOnlyOf(entry, { repo, snapshots });
-    const isWanted = (blob: string) => jobs.wants(repo, blob);
-    const { freedBytes } = await deleteFiles(repo, entries, { cacheDir, signal, isWanted });
-    if (entry.source === "user") await catalog.unregister(entry.id, { signal });
-    return { freedBytes };
-  }
-
-  /** The files of a model less those that another model uses too (a projector); with the last model of a repository its small companions. */
-  async #entriesOnlyOf(entry: ModelEntry, { repo, snapshots }: { repo: string; snapshots: string }): Promise<readonly SnapshotEntry[]> {
-    const { catalog } = this.#options;
-    const all = await catalog.list({ all: true, unsupported: true });
-    const others = all.filter(
-      (other) => other.isDownloaded && other.id !== entry.id && parseHubCheckpoint(other.checkpoint)?.repo === repo,
-    );
-    const used = new Set((await Promise.all(others.map((other) => catalog.pathsOf(other)))).flat());
-    const own = (await catalog.pathsOf(entry)).filter((path) => path.startsWith(snapshots) && !used.has(path));
-    const entries = own.map((path) => {
-      const [commit = "", ...rest] = path.slice(snapshots.length + 1).split(/[/\\]/);
-      return { commit, path: rest.join("/") };
-    });
-    if (used.size > 0) return entries;
-    const commits = [...new Set(entries.map(({ commit }) => commit))];
-    return [...entries, ...commits.flatMap((commit) => COMPANION_FILES.map((path) => ({ commit, path })))];
+    return uploaded ?? (await deleteModel(entry, { catalog, jobs, cacheDir, signal }));
   }
 
   /** Repositories with GGUF files whose names hold every word of the query. */
@@ -199,6 +169,7 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** What a model that is not here would bring. */
   async inspect(entry: ModelEntry, signal: AbortSignal): Promise<ModelFacts> {
+    if (!isOnOurHub(entry)) throw onNoHub(entry);
     const [{ client }, set] = await Promise.all([this.#open(), this.#filesOf(entry, signal)]);
     return await inspectOnHub(client, set, { entry, signal });
   }
@@ -223,80 +194,75 @@ export class ModelLibrary implements AsyncDisposable {
   }
 
   async #open(): Promise<Hub> {
-    this.#hub ??= openHub(this.#options);
+    const { env, downloadsDir, catalog, flm, log } = this.#options;
+    this.#hub ??= openHub({
+      env,
+      downloadsDir,
+      fetchByKeeper: fetchOwn(flm),
+      register: async (entry) => void (await catalog.register(entry)),
+      warn: (message) => log.warning("downloads", message),
+    });
     this.#hub.catch(() => (this.#hub = undefined)); // An unreadable folder may be readable the next time.
     return await this.#hub;
   }
 
+  /** A new name whose first download was interrupted goes on by its name alone. */
+  async #unfinishedPlan({ model, checkpoint, recipe }: PullRequest): Promise<(PullPlan & { isHere: boolean }) | undefined> {
+    if (checkpoint || recipe || !model.startsWith("user.")) return undefined;
+    const entry = await this.awaited(model);
+    return entry && { entry, isNew: true, isHere: false };
+  }
+
+  /** Checks a model that no hub of ours can send. */
+  async #requireHere(entry: ModelEntry): Promise<void> {
+    const { catalog } = this.#options;
+    const isHere = entry.recipe === "llamacpp" ? (await catalog.inspect(entry)) !== undefined : (await catalog.pathsOf(entry)).length > 0;
+    if (!isHere) throw onNoHub(entry);
+  }
+
+  /** What the hub has of a model; undefined when it is here and the hub cannot be asked. */
+  async #newestFiles(entry: ModelEntry, { isHere, signal }: { isHere: boolean; signal: AbortSignal }): Promise<FileSet | undefined> {
+    const { client } = await this.#open();
+    if (isHere && client.settings.isOffline) return undefined;
+    try {
+      return await this.#filesOf(entry, signal);
+    } catch (error) {
+      if (!isHere || !isHubAway(error)) throw error;
+      this.#options.log.warning("downloads", `${error.message}; ${entry.id} stays as it is here`);
+      return undefined;
+    }
+  }
+
   /** The files of a model as the hub has them now: those of its variant, and small companions; a whole repository for other recipes. */
   async #filesOf(entry: ModelEntry, signal: AbortSignal): Promise<FileSet> {
-    const checkpoint = parseHubCheckpoint(entry.checkpoint);
-    if (checkpoint === undefined) {
-      throw new RouterError(
-        "RECIPE_UNSUPPORTED",
-        `${entry.id} cannot be fetched here: its checkpoint ${entry.checkpoint} is on no model hub`,
-      );
-    }
     const { client } = await this.#open();
-    const { repo, commit, files } = await client.listFiles(checkpoint.repo, { signal });
-    const isGguf = entry.recipe === "llamacpp";
-    const chosen = isGguf ? pathsOfVariant(requireVariant(repo, files, { variant: checkpoint.variant, mmproj: entry.mmproj })) : undefined;
-    const wanted = chosen === undefined ? files : files.filter(({ path }) => chosen.includes(path) || COMPANION_FILES.includes(path));
-    return { repo, revision: "main", commit, files: wanted };
-  }
-
-  async #registerLater(id: string, entry: ModelEntry): Promise<void> {
-    const waiting = await this.#readUnregistered();
-    waiting.set(id, entry);
-    await this.#writeUnregistered();
-    this.#registerWhenDone(id);
-  }
-
-  #registerWhenDone(id: string): void {
-    const never = new AbortController().signal;
-    this.wait(id, never).catch((error: unknown) => this.#options.log.debug("downloads", `${id}: ${errorMessage(error)}`));
-  }
-
-  /** Registers the model of a finished download, once, whoever learns first that it is done. */
-  async #register(id: string): Promise<void> {
-    const registering = this.#registering.get(id) ?? this.#registerOnce(id);
-    this.#registering.set(id, registering);
-    try {
-      await registering;
-    } finally {
-      this.#registering.delete(id);
-    }
-  }
-
-  async #registerOnce(id: string): Promise<void> {
-    const waiting = await this.#readUnregistered();
-    const entry = waiting.get(id);
-    if (entry === undefined) return;
-    await this.#options.catalog.register(entry);
-    waiting.delete(id);
-    await this.#writeUnregistered();
-  }
-
-  get #unregisteredFile(): string {
-    return join(this.#options.downloadsDir, "unregistered.json");
-  }
-
-  async #readUnregistered(): Promise<Map<string, ModelEntry>> {
-    if (this.#unregistered !== undefined) return this.#unregistered;
-    const text = await readFile(this.#unregisteredFile, "utf8").catch(() => "[]");
-    this.#unregistered ??= new Map(JSON.parse(text) as [string, ModelEntry][]); // Our own file, written whole.
-    return this.#unregistered;
-  }
-
-  async #writeUnregistered(): Promise<void> {
-    await writeFileAtomic(this.#unregisteredFile, JSON.stringify([...(this.#unregistered ?? [])]));
+    const { repo: name, variant } = parseHubCheckpoint(entry.checkpoint) ?? { repo: entry.checkpoint, variant: undefined };
+    const { repo, commit, files } = await client.listFiles(name, { signal });
+    if (entry.recipe !== "llamacpp") return { repo, revision: "main", commit, files };
+    const chosen = pathsOfVariant(requireVariant(repo, files, { variant, mmproj: entry.mmproj }));
+    return {
+      repo,
+      revision: "main",
+      commit,
+      files: files.filter(({ path }) => chosen.includes(path) || COMPANION_FILES.includes(path)),
+    };
   }
 }
 
-/** The files of a download with their addresses on the hub. */
-export function filesOf({ repo, commit, files }: DownloadStatus): FileProgress[] {
+/** Our downloads know one hub. */
+function isOnOurHub({ checkpoint, hub }: ModelEntry): boolean {
+  return parseHubCheckpoint(checkpoint) !== undefined && hub === undefined;
+}
+
+function onNoHub({ id, checkpoint, hub }: ModelEntry): RouterError {
+  const where = hub === undefined ? "no model hub, and not on this disk" : `another hub, ${hub}`;
+  return new RouterError("RECIPE_UNSUPPORTED", `${id} cannot be fetched here: its checkpoint ${checkpoint} is on ${where}`);
+}
+
+/** The files of a download with their addresses, on the hub or at the program that keeps them. */
+export function filesOf({ endpoint, repo, commit, keeper, files }: DownloadStatus): FileProgress[] {
   return files.map(({ path, bytes, sizeBytes }) => ({
-    url: `https://huggingface.co/${repo}/resolve/${commit}/${path}`,
+    url: keeper === undefined ? `${endpoint}/${repo}/resolve/${commit}/${path}` : `${keeper}:${repo}`,
     doneBytes: bytes,
     totalBytes: sizeBytes,
   }));

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { errorMessage, RouterError } from "../errors.ts";
 import type { PresetLaunch, PresetOptions } from "../model/presets/index.ts";
+import { importLater } from "../platform/index.ts";
 
 /** One section of a preset file, with what `[*]` says below it. */
 export interface PresetModel {
@@ -28,7 +29,7 @@ export interface ReadPresetsOptions {
  * models have.
  */
 export async function readPresetBook(file: string, { help }: ReadPresetsOptions): Promise<PresetBook> {
-  const presets = await import("../model/presets/index.ts");
+  const presets = await importLater(() => import("../model/presets/index.ts"));
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw new RouterError("CONFIG_INVALID", `The preset file ${file} cannot be read: ${errorMessage(error)}`, { cause: error });
   });

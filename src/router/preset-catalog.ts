@@ -1,6 +1,14 @@
 import { resolve } from "node:path";
 import type { Catalog, CatalogEntry, ListOptions, ModelInspection, WriteOptions } from "../catalog/index.ts";
-import { closeNames, type ModelEntry, type ModelFiles, type ModelId, type PullPlan, type PullRequest } from "../model/index.ts";
+import {
+  closeNames,
+  type Deletion,
+  type ModelEntry,
+  type ModelFiles,
+  type ModelId,
+  type PullPlan,
+  type PullRequest,
+} from "../model/index.ts";
 import type { PresetBook, PresetModel } from "./preset-book.ts";
 
 /** A model of the preset file, as the catalog below knows it. */
@@ -92,7 +100,11 @@ export class PresetCatalog implements Catalog {
     return below === undefined ? [] : await this.#base.pathsOf(below);
   }
 
-  async planPull(request: PullRequest): Promise<PullPlan> {
+  async deletionOf(entry: ModelEntry): Promise<Deletion> {
+    return await this.#base.deletionOf(this.#below(entry) ?? entry);
+  }
+
+  async planPull(request: PullRequest): Promise<PullPlan & { readonly isHere: boolean }> {
     const checkpoint = this.#named(request.model)?.launch.checkpoint;
     return await this.#base.planPull(checkpoint === undefined ? request : { ...request, model: checkpoint });
   }

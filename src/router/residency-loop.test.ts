@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { EngineReport, WrappedServer } from "../backends/index.ts";
+import { EngineTelemetry, type EngineReport, type WrappedServer } from "../backends/index.ts";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry, ModelEvent, ModelId } from "../model/index.ts";
 import { Log, type ExitInfo } from "../platform/index.ts";
@@ -16,11 +16,11 @@ function idleEngine(): WrappedServer {
   const stop = async () => exited.resolve({ code: 0, signal: null });
   return {
     backend: "none",
-    state: "ready",
     baseUrl: "",
     pid: undefined,
     commandLine: [],
     notes: [],
+    telemetry: new EngineTelemetry(4096),
     start: async () => {},
     exited: exited.promise,
     stop,
@@ -161,7 +161,7 @@ test("a load by hand goes on when no request waits for it, and tells each step",
       return idleEngine();
     },
   });
-  expect(loop.begin(entry("m"))).toBe(true);
+  loop.begin(entry("m"));
   const client = new AbortController();
   const left = errorOf(loop.acquire(entry("m"), { signal: client.signal }));
   client.abort(new RouterError("SHUTTING_DOWN", "the client has left"));
@@ -176,7 +176,7 @@ test("a load by hand goes on when no request waits for it, and tells each step",
 test("a load by hand finds no place while every model is busy or loading, and evicts nothing", async () => {
   await using loop = createLoop({});
   await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
-  expect(loop.begin(entry("other"))).toBe(false);
+  expect(() => loop.begin(entry("other"))).toThrow("model limit reached");
   expect(loop.instances.map(({ model }) => model)).toEqual(["busy"]);
 });
 
@@ -237,4 +237,53 @@ test("the limit over all models counts each kind", async () => {
   (await loop.acquire(entry("text"), { signal: forEver })).release();
   (await loop.acquire({ ...entry("vectors"), labels: ["embeddings"] }, { signal: forEver })).release();
   expect(loop.instances.map(({ model }) => model)).toEqual(["vectors"]);
+});
+
+test("ending everything at once reaches an engine that is still loading", async () => {
+  const engine = idleEngine();
+  await using loop = createLoop({
+    startEngine: async (_entry, _options, { onServer }) => {
+      onServer(engine);
+      await engine.exited;
+      throw new RouterError("MODEL_LOAD_FAILED", "it was killed");
+    },
+  });
+  const failed = errorOf(loop.acquire(entry("m"), { signal: forEver }));
+  while (loop.instances[0]?.prepared === undefined) await Promise.resolve();
+  loop.kill();
+  expect((await failed).message).toBe("it was killed");
+});
+
+test("a model whose engine keeps crashing drains no other one", async () => {
+  const told: ModelEvent["kind"][] = [];
+  await using loop = createLoop({ patienceMs: 0, onEvent: ({ kind }) => told.push(kind) });
+  const until = async (kind: ModelEvent["kind"]) => {
+    while (told.at(-1) !== kind) await Promise.resolve();
+  };
+  for (let crash = 1; crash <= 6; crash++) {
+    loop.begin(entry("bad"));
+    await until("loaded");
+    loop.kill();
+    await until("unloaded");
+  }
+  await using _lease = await loop.acquire(entry("busy"), { signal: forEver });
+  expect((await errorOf(loop.acquire(entry("bad"), { signal: forEver }))).code).toBe("ENGINE_KEEPS_CRASHING");
+  expect(loop.instances.map(({ model, state }) => [model, state])).toEqual([["busy", "ready"]]);
+});
+
+test("a model without requests is unloaded after the set time, not one that is in use", async () => {
+  const unloaded = new Map(["idle", "busy"].map((model) => [model, Promise.withResolvers<void>()]));
+  await using loop = createLoop({
+    maxLoaded: 2,
+    idleUnloadMs: 5,
+    onEvent: (event) => (event.kind === "unloaded" ? unloaded.get(event.model)?.resolve() : undefined),
+  });
+  const lease = await loop.acquire(entry("busy"), { signal: forEver });
+  (await loop.acquire(entry("idle"), { signal: forEver })).release();
+  await unloaded.get("idle")?.promise;
+  expect(loop.instances.map(({ model, state }) => [model, state])).toEqual([["busy", "ready"]]);
+  lease.release();
+  await unloaded.get("busy")?.promise;
+  expect(loop.instances).toEqual([]);
+  expect(loop.failures()).toEqual([]);
 });

@@ -3,11 +3,13 @@ import { kindOfLabels, type ModelEntry, type ModelEvent, type ModelKind } from "
 import { describeExit, type Log } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
-import { CrashLedger, type Crashed } from "./crash-ledger.ts";
-import { Instance, type LoadOptions } from "./instance.ts";
+import { CrashLedger } from "./crash-ledger.ts";
+import { sameOptions, type LoadOptions } from "../config/index.ts";
+import { Instance } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
-import { failureOf, RunHistory, unexpectedExit, type RunFailure } from "./run-history.ts";
+import { failureOf, hasExited, RunHistory, unexpectedExit, type FailedRun, type RunFailure } from "./run-history.ts";
+import { queueFull, queueTimeout, WaitingLine, type Waiter } from "./waiting-line.ts";
 import { watchHealth } from "./watch-health.ts";
 
 /** What a start gets from the loop; `onServer` is called before the engine starts. */
@@ -16,6 +18,8 @@ export interface EngineStart {
   readonly onProgress: (progress: LoadProgress) => void;
   readonly onReport: (report: EngineReport) => void;
   readonly onServer: (server: WrappedServer) => void;
+  /** Ends every idle engine; false when there is none. */
+  readonly makeRoom: () => Promise<boolean>;
 }
 
 export interface ResidencyOptions {
@@ -28,6 +32,8 @@ export interface ResidencyOptions {
   readonly onEvent?: ((event: ModelEvent) => void) | undefined;
   /** How long requests of this model may go on when it is unloaded, where that differs from `drainMs`. */
   readonly drainMsOf?: ((entry: ModelEntry) => number | undefined) | undefined;
+  /** How a model is loaded for whoever says nothing about it. By default with the settings of the server. */
+  readonly optionsOf?: ((entry: ModelEntry) => LoadOptions) | undefined;
   /** Makes and starts the engine of a model. */
   readonly startEngine: (entry: ModelEntry, options: LoadOptions, start: EngineStart) => Promise<WrappedServer>;
   /** How long a request may wait for a place, in milliseconds. Defaults to 10 minutes. */
@@ -38,24 +44,16 @@ export interface ResidencyOptions {
   readonly patienceMs?: number | undefined;
   /** Pause between two health probes of an engine, in milliseconds; 0 for none. Defaults to 10 seconds. */
   readonly healthProbeMs?: number | undefined;
+  /** How long a model without requests stays loaded, in milliseconds. For ever by default. */
+  readonly idleUnloadMs?: number | undefined;
   /** How long an unloaded model may finish its requests before its engine is ended. Defaults to 10 seconds. */
   readonly drainMs?: number | undefined;
 }
 
-type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
+/** Of aliases and spellings a client knows a few; anything more is somebody's game. */
+const MAX_NAMES = 1000;
 
-interface Waiter {
-  readonly entry: ModelEntry;
-  readonly options: LoadOptions;
-  readonly sinceMs: number;
-  readonly lease: PromiseWithResolvers<Lease>;
-  /** It does not count as a use of the model. */
-  readonly isPassive: boolean;
-  /** Why it still waits, for the message when it has waited too long. */
-  reason: string;
-  /** When the pause after a crash ends, in milliseconds since the epoch. */
-  wakeMs?: number | undefined;
-}
+type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
 
 /**
  * The one loop that owns which models are resident: every event (a request comes or leaves, an engine is ready or gone, a lease ends)
@@ -64,10 +62,14 @@ interface Waiter {
 export class ResidencyLoop implements AsyncDisposable {
   readonly #options: ResidencyOptions & Limits;
   readonly #instances = new Map<string, Instance>();
-  readonly #waiting = new Set<Waiter>();
+  readonly #waiting = new WaitingLine();
   readonly #runs: RunHistory;
+  /** What a resident model has been called by requests. */
+  readonly #names = new Map<string, Instance>();
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new CrashLedger();
+  /** How engines ran that have crashed: they come back like that. */
+  readonly #comeback = new Map<string, LoadOptions>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -83,8 +85,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** What a model does now, or how it last ended. */
   runOf(entry: ModelEntry): ModelRun {
-    const isWaitedFor = [...this.#waiting].some((waiter) => waiter.entry.id === entry.id);
-    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor });
+    return this.#runs.runOf(entry, { instance: this.#instances.get(entry.id), isWaitedFor: this.#waiting.isWaitedFor(entry.id) });
   }
 
   /** Whether a further model of this kind finds room without another one going. */
@@ -98,25 +99,21 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   /**
-   * Waits until the model is loaded (loading it when needed) and hands out a lease. Rejects with the signal's reason when the caller
-   * leaves; a load that nobody waits for any more is aborted.
+   * Waits until the model is loaded (loading it when needed) and hands out a lease. With `load` it is loaded anew when it runs with
+   * other options: its requests may finish for a while, those that wait get the new engine. Rejects with the signal's reason when the
+   * caller leaves; a load that nobody waits for any more is aborted.
    */
   async acquire(
     entry: ModelEntry,
     options: { signal: AbortSignal; load?: LoadOptions | undefined; isPassive?: boolean | undefined },
   ): Promise<Lease> {
-    const { signal, load = {}, isPassive = false } = options;
+    const { signal, load, isPassive = false } = options;
     signal.throwIfAborted();
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
-    if (this.#waiting.size >= this.#options.maxWaiting) {
-      throw new RouterError("QUEUE_FULL", `${this.#waiting.size} requests wait already; ${entry.id} was not queued`, {
-        hint: "Try again later.",
-      });
-    }
-    const waiter: Waiter = { entry, options: load, sinceMs: Date.now(), lease: Promise.withResolvers(), isPassive, reason: "" };
+    if (this.#waiting.size >= this.#options.maxWaiting) throw queueFull(entry, this.#waiting.size);
+    const waiter = this.#waiting.add({ entry, options: load, isPassive });
     const leave = () => this.#leave(waiter, signal.reason);
     signal.addEventListener("abort", leave, { once: true });
-    this.#waiting.add(waiter);
     this.#pump();
     try {
       return await waiter.lease.promise;
@@ -126,48 +123,78 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   /**
-   * Begins to load a model that is not resident, without waiting and for nobody in particular: the load goes on when no request wants
-   * it. Evicts idle models; false when every place is taken by a busy one.
+   * A lease at once, under a name that the model had before while it was resident, whatever files have come or gone since; undefined
+   * unless it is ready and nobody waits. Saves each request the look at the disk and the way through the queue.
    */
-  begin(entry: ModelEntry): boolean {
+  serveNow(name: string, { isPassive = false }: { isPassive?: boolean | undefined } = {}): Lease | undefined {
+    if (this.#waiting.size > 0 || this.#isClosed) return undefined;
+    const instance = this.#names.get(name);
+    return instance?.state === "ready" ? this.#lend(instance, isPassive) : undefined;
+  }
+
+  /** Notes a name that the model was just found by. */
+  remember(name: string, { id }: ModelEntry): void {
+    const instance = this.#instances.get(id);
+    if (this.#names.size >= MAX_NAMES) this.#names.clear();
+    if (instance !== undefined) this.#names.set(name, instance);
+  }
+
+  forgetNames(): void {
+    this.#names.clear();
+  }
+
+  /**
+   * Begins to load a model that is not resident, without waiting and for nobody in particular: the load goes on when no request wants
+   * it. Evicts idle models.
+   * @throws {@link RouterError} `MODEL_LIMIT_REACHED` when every place is taken by a busy model, `INVALID_REQUEST` when it is resident.
+   */
+  begin(entry: ModelEntry): void {
     if (this.#isClosed) throw new RouterError("SHUTTING_DOWN", "The server is shutting down");
+    if (this.#instances.has(entry.id)) throw new RouterError("INVALID_REQUEST", "model is already running");
     const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs: 0 };
     const decision = decide(wish, this.instances, this.#options);
-    if (decision.kind !== "load" && decision.kind !== "wait") return false;
+    if (decision.kind !== "load" && decision.kind !== "wait") {
+      throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
+        hint: "Every place is taken by a model that answers a request or is loading.",
+      });
+    }
     const leaving = this.instances.filter(({ state }) => decision.kind === "wait" && state === "stopping");
     const evicted = decision.kind === "load" ? this.#evict(decision.evict, entry) : leaving;
-    void this.#load({ entry, options: {} }, { evicted, isAskedFor: true });
-    return true;
+    void this.#load(entry, { evicted, isAskedFor: true });
   }
 
   /** Notes that a model cannot be loaded, which was found out before a place was looked for. */
   refuse(entry: ModelEntry, error: unknown): void {
-    if (error instanceof RouterError) this.#runs.refused(entry.id, failureOf(error));
+    if (error instanceof RouterError) this.#runs.refused(entry, failureOf(error));
   }
 
   /** Forgets how the last runs ended. */
   forgiveAll(): void {
     this.#crashes.forgiveAll();
+    this.#comeback.clear();
     this.#runs.forgive();
   }
 
-  /** Models whose engine crashed in a row and is not started now. */
-  failures(): readonly Crashed[] {
-    return this.#crashes.heldBack(Date.now()).filter(({ entry }) => !this.#instances.has(entry.id));
+  /** Models that are not resident because their last run ended by itself or never began. */
+  failures(): readonly FailedRun[] {
+    return this.#runs.failed().filter(({ entry }) => !this.#instances.has(entry.id));
   }
 
   /** Forgets that the engine of a model crashed: somebody asks for it by hand. */
   forgive(model: string): void {
     this.#crashes.forgive(model);
+    this.#comeback.delete(model);
   }
 
   /** Ends the engine of a model: its requests may finish for a while, new ones wait and load it again. */
   async unload(model: string): Promise<void> {
     const instance = this.#instances.get(model);
     if (instance === undefined) return;
-    if (instance.state === "loading")
-      this.#abortLoad(instance, new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`));
-    else this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
+    if (instance.state === "loading") {
+      const unloaded = new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`);
+      this.#waiting.rejectAll(model, unloaded);
+      this.#abortLoad(instance, unloaded);
+    } else this.#drain(instance);
     await instance.gone.promise;
   }
 
@@ -176,7 +203,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     const closing = new RouterError("SHUTTING_DOWN", "The server is shutting down");
-    for (const waiter of this.#waiting) this.#reject(waiter, closing);
+    for (const waiter of this.#waiting) this.#waiting.reject(waiter, closing);
     const instances = this.instances;
     for (const instance of instances) {
       if (instance.state === "loading") this.#abortLoad(instance, closing);
@@ -187,7 +214,7 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** Ends every engine without asking: what waits for its end, such as `close`, is over soon. */
   kill(): void {
-    for (const { server } of this.#instances.values()) server?.kill();
+    for (const { server, prepared } of this.#instances.values()) (server ?? prepared)?.kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -203,16 +230,19 @@ export class ResidencyLoop implements AsyncDisposable {
       const waitedMs = nowMs - waiter.sinceMs;
       const wish = { model: entry.id, kind: kindOfLabels(entry.labels), waitedMs };
       const decision = decide(wish, this.instances, this.#options);
-      if (decision.kind === "load" && this.#isHeldBack(waiter, nowMs)) continue;
+      // A model that must pause takes no place, so none is drained for it either.
+      if ((decision.kind === "load" || decision.kind === "queue") && this.#isHeldBack(waiter, nowMs)) continue;
       if (decision.kind === "queue") contended.add(wish.kind);
       this.#carryOut(waiter, decision);
-      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs) this.#reject(waiter, queueTimeout(waiter, waitedMs));
+      if (this.#waiting.has(waiter) && waitedMs >= this.#options.queueTimeoutMs)
+        this.#waiting.reject(waiter, queueTimeout(waiter, waitedMs));
     }
     // Whoever a model was drained for is served or gone: it takes requests again.
     for (const instance of this.#instances.values()) {
       const isContended = contended.has(instance.kind) || (contended.size > 0 && this.#options.maxTotal !== undefined);
       if (instance.state === "draining" && !isContended) {
         instance.state = "ready";
+        this.#unloadLater(instance);
         if (this.#waiting.size > 0) queueMicrotask(() => this.#pump());
       }
     }
@@ -224,12 +254,17 @@ export class ResidencyLoop implements AsyncDisposable {
     const holdBack = this.#crashes.holdBack(waiter.entry.id, nowMs);
     waiter.wakeMs = holdBack?.kind === "pause" ? holdBack.untilMs : undefined;
     if (holdBack?.kind === "pause") waiter.reason = holdBack.reason;
-    if (holdBack?.kind === "refuse") this.#reject(waiter, holdBack.error);
+    if (holdBack?.kind === "refuse") this.#waiting.reject(waiter, holdBack.error);
     return holdBack !== undefined;
   }
 
   #carryOut(waiter: Waiter, decision: Decision): void {
     const own = this.#instances.get(waiter.entry.id);
+    if (own !== undefined && waiter.options !== undefined && !sameOptions(own.options, waiter.options)) {
+      this.#makeWay(own);
+      waiter.reason = `${own.model} runs with other options and is ${own.state}`;
+      return;
+    }
     switch (decision.kind) {
       case "serve":
         if (own !== undefined) this.#serve(waiter, own);
@@ -238,7 +273,7 @@ export class ResidencyLoop implements AsyncDisposable {
         waiter.reason = own === undefined ? "another model is being unloaded" : `${own.model} is ${own.state}`;
         return;
       case "load": {
-        void this.#load(waiter, { evicted: this.#evict(decision.evict, waiter.entry) });
+        void this.#load(waiter.entry, { evicted: this.#evict(decision.evict, waiter.entry) });
         return;
       }
       case "queue": {
@@ -252,6 +287,14 @@ export class ResidencyLoop implements AsyncDisposable {
     }
   }
 
+  /** An engine ends for a load with other options, unless somebody waits for it who wants just these. */
+  #makeWay(instance: Instance): void {
+    if (instance.state === "ready" || instance.state === "draining") this.#drain(instance);
+    if (instance.state !== "loading") return;
+    if (this.#waiting.wants(instance.model, instance.options)) return;
+    this.#abortLoad(instance, new Error("it is loaded with other options"));
+  }
+
   #evict(models: readonly string[], wanted: ModelEntry): Instance[] {
     const evicted = models.map((model) => this.#instances.get(model)).filter((instance) => instance !== undefined);
     for (const instance of evicted) {
@@ -262,26 +305,31 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   #serve(waiter: Waiter, instance: Instance): void {
+    this.#waiting.serve(waiter, this.#lend(instance, waiter.isPassive));
+  }
+
+  #lend(instance: Instance, isPassive: boolean): Lease {
     const use = () => {
-      if (!waiter.isPassive) instance.lastUsedMs = Date.now();
+      if (!isPassive) instance.lastUsedMs = Date.now();
     };
     instance.inFlight++;
+    clearTimeout(instance.idleTimer);
     use();
-    this.#waiting.delete(waiter);
     const release = () => {
       instance.inFlight--;
       use();
       if (instance.inFlight === 0) instance.onIdle?.();
       if (this.#waiting.size > 0) this.#pump();
+      this.#unloadLater(instance);
     };
-    waiter.lease.resolve(new Lease(instance, release));
+    return new Lease(instance, release);
   }
 
-  async #load(
-    { entry, options }: Pick<Waiter, "entry" | "options">,
-    { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean },
-  ): Promise<void> {
+  async #load(entry: ModelEntry, { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean }): Promise<void> {
     const { log } = this.#options;
+    const asked = this.#waiting.wishFor(entry.id);
+    const options = asked ?? this.#comeback.get(entry.id) ?? this.#options.optionsOf?.(entry) ?? {};
+    this.#comeback.delete(entry.id);
     const instance = new Instance(entry, options, Date.now());
     instance.isAskedFor = isAskedFor;
     this.#instances.set(instance.model, instance);
@@ -291,27 +339,36 @@ export class ResidencyLoop implements AsyncDisposable {
       instance.loadAbort.signal.throwIfAborted();
       log.info("router", `loading ${instance.model}`);
       this.#runs.began(instance);
-      const start = async () =>
-        await this.#options.startEngine(entry, options, {
-          signal: instance.loadAbort.signal,
-          onProgress: (progress) => this.#runs.progressed(instance, progress),
-          onReport: (report) => this.#runs.reported(instance, report),
-          onServer: (server) => (instance.prepared = server),
-        });
-      const server = await this.#startWithRoom(start, instance);
+      const server = await this.#options.startEngine(entry, options, {
+        signal: instance.loadAbort.signal,
+        onProgress: (progress) => this.#runs.progressed(instance, progress),
+        onReport: (report) => this.#runs.reported(instance, report),
+        onServer: (server) => (instance.prepared = server),
+        makeRoom: async () => await this.#evictIdle(instance),
+      });
       if (instance.loadAbort.signal.aborted) await server.stop(); // It was ready in the moment when nobody wanted it any more.
       instance.loadAbort.signal.throwIfAborted();
       instance.server = server;
       instance.state = "ready";
       this.#runs.loaded(instance);
-      log.info("router", `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms`);
+      const { contextTokens, deviceBytes = {} } = server.telemetry;
+      const memory = Object.entries(deviceBytes).map(([device, bytes]) => `, ${Math.round(bytes / 1e6)} MB on ${device}`);
+      log.info(
+        "router",
+        `${instance.model} is ready on ${server.backend} (pid ${server.pid}) after ${Date.now() - startedMs} ms with ${contextTokens} tokens of context${memory.join("")}`,
+      );
       this.#watch(instance, server);
+      instance.lastUsedMs = Date.now();
+      this.#unloadLater(instance);
     } catch (error) {
       // Requests that came after an abort wait for their own load; all others learn why this one failed.
       const isFailure = !instance.loadAbort.signal.aborted;
       if (isFailure) {
         log.error("router", errorMessage(error));
-        this.#rejectAll(instance.model, error);
+        // An engine that ended while it was loading will do so again, unless what it needs is held by others.
+        if (hasExited(error)) this.#crashes.note(entry, { atMs: Date.now(), ranMs: 0, cause: errorMessage(error) });
+        // Options that one asked for are not the fault of the others.
+        this.#waiting.rejectAll(instance.model, error, asked);
       }
       this.#remove(instance, isFailure ? failureOf(error) : undefined);
       return;
@@ -319,16 +376,7 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#pump();
   }
 
-  /** Starts an engine; when it finds too little memory, ends every idle one, of whatever kind, and tries once more. */
-  async #startWithRoom(start: () => Promise<WrappedServer>, instance: Instance): Promise<WrappedServer> {
-    try {
-      return await start();
-    } catch (error) {
-      if (!(error instanceof RouterError) || error.code !== "OUT_OF_MEMORY" || !(await this.#evictIdle(instance))) throw error;
-    }
-    return await start();
-  }
-
+  /** Ends every idle engine, of whatever kind, for one that found too little memory. */
   async #evictIdle(instance: Instance): Promise<boolean> {
     const idle = this.instances.filter((other) => other !== instance && other.state === "ready" && other.inFlight === 0);
     if (idle.length === 0) return false;
@@ -336,7 +384,22 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#options.log.warning("router", `${instance.model} found too little memory: evicting ${names} and trying once more`);
     for (const other of idle) this.#stop(other, 0);
     await Promise.all(idle.map(({ gone }) => gone.promise));
-    return !instance.loadAbort.signal.aborted;
+    return true;
+  }
+
+  /** Unloads a model that has had no request for as long as the setting says. */
+  #unloadLater(instance: Instance): void {
+    const { idleUnloadMs = Infinity, log } = this.#options;
+    clearTimeout(instance.idleTimer);
+    if (idleUnloadMs === Infinity || instance.inFlight > 0 || instance.state !== "ready") return;
+    const unload = (): void => {
+      if (instance.inFlight > 0 || instance.state !== "ready") return;
+      log.info("router", `unloading ${instance.model}: no request for ${idleUnloadMs / 1000} s`);
+      this.#stop(instance, 0);
+    };
+    // From the last use: a mere question about the model does not keep it.
+    instance.idleTimer = setTimeout(unload, Math.max(instance.lastUsedMs + idleUnloadMs - Date.now(), 0));
+    instance.idleTimer.unref(); // It keeps no program alive.
   }
 
   /** Notices the end of an engine at once, and one that hangs by its health. */
@@ -356,10 +419,15 @@ export class ResidencyLoop implements AsyncDisposable {
         const cause = hang || describeExit(exit);
         log.error("router", `the engine of ${instance.model} ended unexpectedly (${cause}); the next request loads it again`);
         failure = unexpectedExit(exit.code, cause);
+        this.#comeback.set(instance.model, instance.options);
         this.#crashes.note(instance.entry, { atMs: Date.now(), ranMs: Date.now() - readyMs, cause });
       }
       this.#remove(instance, failure);
     });
+  }
+
+  #drain(instance: Instance): void {
+    this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
   }
 
   /** The engine ends once no request is in flight, or after `drainMs`. */
@@ -381,6 +449,8 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #remove(instance: Instance, failure: RunFailure | undefined): void {
     if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
+    for (const [name, other] of this.#names) if (other === instance) this.#names.delete(name);
+    clearTimeout(instance.idleTimer);
     this.#runs.ended(instance, failure);
     instance.gone.resolve();
     this.#pump();
@@ -388,26 +458,16 @@ export class ResidencyLoop implements AsyncDisposable {
 
   #leave(waiter: Waiter, reason: unknown): void {
     if (!this.#waiting.has(waiter)) return;
-    this.#reject(waiter, reason);
+    this.#waiting.reject(waiter, reason);
     const instance = this.#instances.get(waiter.entry.id);
-    const isWanted = [...this.#waiting].some((other) => other.entry.id === waiter.entry.id);
+    const isWanted = this.#waiting.isWaitedFor(waiter.entry.id);
     if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) this.#abortLoad(instance, reason);
     this.#pump();
   }
 
   #abortLoad(instance: Instance, reason: unknown): void {
-    this.#rejectAll(instance.model, reason);
     instance.state = "stopping";
     instance.loadAbort.abort(reason);
-  }
-
-  #rejectAll(model: string, error: unknown): void {
-    for (const waiter of this.#waiting) if (waiter.entry.id === model) this.#reject(waiter, error);
-  }
-
-  #reject(waiter: Waiter, error: unknown): void {
-    this.#waiting.delete(waiter);
-    waiter.lease.reject(error);
   }
 
   /** Time alone changes three decisions: patience running out, the end of the wait, the end of a pause after a crash. */
@@ -419,10 +479,4 @@ export class ResidencyLoop implements AsyncDisposable {
       .filter((moment) => moment > nowMs);
     if (moments.length > 0) this.#timer = setTimeout(() => this.#pump(), Math.min(...moments) - nowMs);
   }
-}
-
-function queueTimeout(waiter: Waiter, waitedMs: number): RouterError {
-  return new RouterError("QUEUE_TIMEOUT", `${waiter.entry.id} got no place within ${Math.round(waitedMs / 1000)} s: ${waiter.reason}`, {
-    hint: "Allow more models with --max-loaded-models, or try again later.",
-  });
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { childEnvironment, FlmProgram, type BackendContext } from "../backends/index.ts";
 import { createCatalog, type Catalog, type CatalogEntry } from "../catalog/index.ts";
-import type { Settings } from "../config/index.ts";
+import { sameOptions, SavedOptions, type LoadOptions, type Settings } from "../config/index.ts";
+import type { AnswerTimings } from "../dialects/index.ts";
 import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import { ProcessRecords, type Log } from "../platform/index.ts";
@@ -9,14 +10,17 @@ import { describeRequest, RequestStats } from "../telemetry/index.ts";
 import { createBackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type Engines, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
-import type { LoadOptions } from "./instance.ts";
+import type { DeletedModel } from "./delete-model.ts";
+import { deleteNamed } from "./delete-named.ts";
+import { DeletionGate } from "./deletion-gate.ts";
 import type { Lease } from "./lease.ts";
 import { modelDetails, withMemoryNumbers, type ModelDetails } from "./model-details.ts";
 import { ModelEventFeed } from "./model-event-feed.ts";
 import { ModelLauncher, notDownloaded, type LaunchDescription } from "./model-launcher.ts";
-import { ModelLibrary, type OwnModels } from "./model-library.ts";
+import { ModelLibrary } from "./model-library.ts";
 import type { ModelRun } from "./model-run.ts";
 import { failedStatus, statusOf, type ModelStatus } from "./model-status.ts";
+import type { OwnModels } from "./own-models.ts";
 import { readPresetBook, type PresetBook } from "./preset-book.ts";
 import { PresetCatalog } from "./preset-catalog.ts";
 import { ResidencyLoop } from "./residency-loop.ts";
@@ -41,6 +45,15 @@ export interface AcquireOptions {
   readonly isPassive?: boolean | undefined;
 }
 
+export interface LoadByHand {
+  /** Aborted when the load is given up. */
+  readonly signal: AbortSignal;
+  /** Wins over what is saved for the model, field by field. Whatever is loaded will do when nothing is asked for. */
+  readonly load?: LoadOptions | undefined;
+  /** Saves `load` for every later load, in the place of what was saved, once the model is loaded so; when nothing is asked for, forgets it. */
+  readonly saves?: boolean | undefined;
+}
+
 /** How long running requests may go on when the server shuts down, in milliseconds. */
 const SHUTDOWN_DRAIN_MS = 10_000;
 
@@ -59,15 +72,14 @@ export interface Router extends AsyncDisposable {
   readonly stats: RequestStats;
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
   resolve(model: string): Promise<CatalogEntry>;
-  /** What the files of a model say, and what it needs with a context of so many tokens (by default the server's setting). */
+  /** What the files of a model say, and what it needs with a context of so many tokens (by default as many as a load reserves). */
   details(entry: CatalogEntry, options: { signal: AbortSignal; contextTokens?: number | undefined }): Promise<ModelDetails>;
   /** Waits until the model is loaded and hands out the right to send it one request. */
   acquire(model: string, options: AcquireOptions): Promise<Lease>;
   /** Loads a model, or loads it again when it runs with other options. Resolves to its entry and whether it was there already. */
-  load(
-    model: string,
-    options: { signal: AbortSignal; load?: LoadOptions | undefined },
-  ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
+  load(model: string, options: LoadByHand): Promise<{ entry: CatalogEntry; wasLoaded: boolean }>;
+  /** What `load` has saved for a model. */
+  savedOptionsOf(entry: ModelEntry): LoadOptions;
   /**
    * Begins to load a model and does not wait for it; the load goes on when no request wants it.
    * @throws {@link RouterError} `MODEL_LIMIT_REACHED` when every place is taken by a busy model, `INVALID_REQUEST` when it is loaded.
@@ -87,12 +99,18 @@ export interface Router extends AsyncDisposable {
   buildInfo(): Promise<string>;
   /** Unloads one model, or all; requests in flight may finish for a while. Returns the names that were resident. */
   unload(model?: string): Promise<string[]>;
+  /** Begins to unload a model that is loaded; what goes wrong then is in the log. */
+  beginUnload(model: string): void;
   /**
-   * Deletes the files of a model, unloading it first when asked to. Returns the freed bytes.
+   * Deletes the files of a model, unloading it first when asked to.
    * @throws {@link RouterError} `MODEL_IN_USE` when it is loaded, `MODEL_NOT_REGISTERED`, `MODEL_NOT_DELETABLE`.
    */
-  deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<number>;
-  /** Resident models, most recently used first. */
+  /**
+   * An answer is over: counts what it cost. Without figures of its own those count that the engine prints, a moment later.
+   */
+  noteAnswer(lease: Lease, timings: AnswerTimings | undefined): void;
+  deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel>;
+  /** Resident models, most recently used first, and then those whose last run failed. */
   status(): ModelStatus[];
   /** Requests that wait for a load or for a place. */
   readonly waitingCount: number;
@@ -107,8 +125,9 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   for (const command of await records.reapLeftovers()) log.warning("router", `ended an engine left over by a killed server: ${command}`);
   const context: BackendContext = { log, records, env: childEnvironment(env) };
   const flm = new FlmProgram({ env: context.env, records });
-  const running = (): readonly RunningEngine[] => loop.instances.flatMap(({ model, server }) => (server ? [{ model, server }] : []));
-  const engines = createEngines({ settings, log, env, flm, running });
+  const running = (): readonly RunningEngine[] =>
+    loop.instances.flatMap(({ model, server, prepared = server }) => (prepared ? [{ model, server: prepared }] : []));
+  const engines = createEngines({ settings, log, env, flm, running, onChange: () => launcher.forget() });
   const chooseBackend = createBackendChooser({ settings, context, engines, flm });
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
   const models = createCatalog({
@@ -119,37 +138,48 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   });
   const catalog = new PresetCatalog(models, await readBook());
   const flmModels: OwnModels = {
-    async pull(tag, options) {
+    async pull(tag, { onFraction, ...options }) {
       await engines.ensureFlm(options.signal);
-      await flm.pull(tag, { ...options, onLine: (line) => log.info(tag, line) });
+      const onLine = (line: string): void => {
+        log.info(tag, line);
+        const percent = /(\d+(?:\.\d+)?) ?%/.exec(line)?.[1];
+        if (percent !== undefined) onFraction(Math.min(1, Number(percent) / 100));
+      };
+      await flm.pull(tag, { ...options, onLine });
     },
     remove: async (tag, signal) => await flm.remove(tag, signal),
   };
   const events = new ModelEventFeed();
   const downloadsDir = join(settings.cacheDir, "downloads");
   const library = new ModelLibrary({ catalog, log, env, flm: flmModels, downloadsDir, onEvent: events.emit });
-  const launcher = new ModelLauncher({ catalog, chooseBackend, settings });
+  const saved = new SavedOptions(settings.cacheDir, { warn: (message) => log.warning("router", message) });
+  const savedOptionsOf = ({ id }: ModelEntry) => saved.of(id);
+  const launcher = new ModelLauncher({ catalog, chooseBackend, settings, savedOptionsOf });
   const timing = new FakeTiming(env);
+  const gate = new DeletionGate();
   const loop = new ResidencyLoop({
     log,
     maxLoaded: settings.maxLoadedModels,
     maxTotal: settings.modelsMax || undefined,
     healthProbeMs: settings.healthProbeMs,
+    idleUnloadMs: settings.idleUnloadMs,
     onEvent: events.emit,
+    optionsOf: savedOptionsOf,
     drainMsOf: ({ id }) => catalog.presetOf(id)?.launch.stopTimeoutMs,
-    async startEngine(entry, options, { signal, onProgress, onReport, onServer }) {
-      await timing.beforeLoad(signal);
-      const server = await launcher.prepare(entry, options, { signal, onProgress });
+    async startEngine(entry, options, { onServer, ...start }) {
+      await timing.beforeLoad(start.signal);
+      await gate.pass(entry, start.signal);
+      const server = await launcher.prepare(entry, options, start);
       onServer(server);
       try {
-        await server.start({ signal, onProgress, onReport });
+        await server.start(start);
         return server;
       } catch (error) {
         throw await withMemoryNumbers(error, catalog, { entry, contextTokens: launcher.contextTokensOf(entry, options) });
       }
     },
   });
-  return new LocalRouter({ catalog, library, engines, loop, launcher, timing, events, readBook, settings, log });
+  return new LocalRouter({ catalog, library, engines, gate, loop, launcher, saved, timing, events, readBook, settings, log });
 }
 
 const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
@@ -172,12 +202,21 @@ function wrongKind({ id, labels }: ModelEntry, wanted: ModelKind): RouterError {
   return new RouterError("WRONG_MODEL_KIND", `${id} is a model for ${USES[kindOfLabels(labels)]}, not for ${USES[wanted]}`, { hint });
 }
 
+/** Gives the lease back when its model is of another kind than wanted. */
+function requireKind(lease: Lease, kind: ModelKind | undefined): Lease {
+  if (kind === undefined || kindOfLabels(lease.entry.labels) === kind) return lease;
+  lease.release();
+  throw wrongKind(lease.entry, kind);
+}
+
 interface RouterParts {
   readonly catalog: PresetCatalog;
   readonly library: ModelLibrary;
   readonly engines: Engines;
+  readonly gate: DeletionGate;
   readonly loop: ResidencyLoop;
   readonly launcher: ModelLauncher;
+  readonly saved: SavedOptions;
   readonly timing: FakeTiming;
   readonly events: ModelEventFeed;
   readonly readBook: () => Promise<PresetBook | undefined>;
@@ -192,8 +231,10 @@ class LocalRouter implements Router {
   readonly engines: Engines;
   readonly events: ModelEventFeed;
   readonly stats: RequestStats;
+  readonly #gate: DeletionGate;
   readonly #loop: ResidencyLoop;
   readonly #launcher: ModelLauncher;
+  readonly #saved: SavedOptions;
   readonly #timing: FakeTiming;
   readonly #readBook: RouterParts["readBook"];
   readonly #settings: Settings;
@@ -206,19 +247,24 @@ class LocalRouter implements Router {
     this.library = parts.library;
     this.engines = parts.engines;
     this.events = parts.events;
-    this.stats = new RequestStats({ onRecord: (request) => parts.log.debug(request.model, describeRequest(request)) });
+    const { log } = parts;
+    this.stats = new RequestStats({
+      onRecord(request) {
+        if (log.isEnabled("debug")) log.debug(request.model, describeRequest(request));
+      },
+    });
+    this.#gate = parts.gate;
     this.#loop = parts.loop;
     this.#launcher = parts.launcher;
+    this.#saved = parts.saved;
     this.#timing = parts.timing;
     this.#readBook = parts.readBook;
     this.#settings = parts.settings;
     this.#log = parts.log;
   }
 
-  async details(
-    entry: CatalogEntry,
-    { signal, contextTokens = this.#settings.contextTokens }: { signal: AbortSignal; contextTokens?: number | undefined },
-  ): Promise<ModelDetails> {
+  async details(entry: CatalogEntry, options: { signal: AbortSignal; contextTokens?: number | undefined }): Promise<ModelDetails> {
+    const { signal, contextTokens = this.#launcher.contextTokensOf(entry, this.#saved.of(entry.id)) } = options;
     return await modelDetails(this, entry, { contextTokens, signal });
   }
 
@@ -232,11 +278,16 @@ class LocalRouter implements Router {
 
   async acquire(model: string, options: AcquireOptions): Promise<Lease> {
     const { signal, kind, mayDownload = false, autoload = this.#settings.isAutoloadOn, isPassive } = options;
+    signal.throwIfAborted();
+    const known = this.#loop.serveNow(model, { isPassive });
+    if (known !== undefined) return await this.#timing.beforeRequest(requireKind(known, kind), signal);
     if (!autoload) await this.#requireLoaded(model);
     const entry = await this.#resolveForUse(model, { mayDownload, signal });
     if (kind !== undefined && kindOfLabels(entry.labels) !== kind) throw wrongKind(entry, kind);
-    await this.#checkBeforeEviction(entry, {}, signal);
-    return await this.#timing.beforeRequest(await this.#loop.acquire(entry, { signal, isPassive }), signal);
+    await this.#checkBeforeEviction(entry, this.#saved.of(entry.id), signal);
+    const lease = await this.#loop.acquire(entry, { signal, isPassive });
+    this.#loop.remember(model, entry);
+    return await this.#timing.beforeRequest(lease, signal);
   }
 
   async #requireLoaded(model: string): Promise<void> {
@@ -245,22 +296,24 @@ class LocalRouter implements Router {
     throw new RouterError("MODEL_NOT_LOADED", "model is not loaded", { hint: `Load ${id} first: this request shall not do it` });
   }
 
-  async load(
-    model: string,
-    { signal, load = {} }: { signal: AbortSignal; load?: LoadOptions | undefined },
-  ): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
+  async load(model: string, { signal, load = {}, saves = false }: LoadByHand): Promise<{ entry: CatalogEntry; wasLoaded: boolean }> {
     const entry = await this.#resolveForUse(model, { mayDownload: true, signal });
     this.#loop.forgive(entry.id);
+    const isAnyGood = !saves && sameOptions(load, {});
+    const options = saves ? load : { ...this.#saved.of(entry.id), ...load };
     const resident = this.#loop.instances.find((instance) => instance.model === entry.id);
-    const isAsAsked = Object.keys(load).length === 0 || JSON.stringify(resident?.options) === JSON.stringify(load);
-    if (resident === undefined) await this.#checkBeforeEviction(entry, load, signal);
-    else if (!isAsAsked) {
-      await this.#launcher.prepare(entry, load, { signal }); // Options that cannot work must not cost the engine that does.
-      await this.#loop.unload(entry.id);
-    }
-    const lease = await this.#loop.acquire(entry, { signal, load });
+    const isAsAsked = isAnyGood || (resident !== undefined && sameOptions(resident.options, options));
+    if (resident === undefined) await this.#checkBeforeEviction(entry, options, signal);
+    // Options that cannot work must not cost the engine that does.
+    else if (!isAsAsked) await this.#launcher.prepare(entry, options, { signal });
+    const lease = await this.#loop.acquire(entry, { signal, load: isAnyGood ? undefined : options });
     lease.release();
+    if (saves) await this.#saved.save(entry.id, options);
     return { entry, wasLoaded: resident?.state === "ready" && isAsAsked };
+  }
+
+  savedOptionsOf(entry: ModelEntry): LoadOptions {
+    return this.#saved.of(entry.id);
   }
 
   async beginLoad(model: string, { signal }: { signal: AbortSignal }): Promise<CatalogEntry> {
@@ -276,11 +329,9 @@ class LocalRouter implements Router {
       throw new RouterError("INVALID_REQUEST", "model is already running");
     }
     this.#loop.forgive(entry.id);
-    await this.#checkBeforeEviction(entry, {}, signal);
-    if (this.#loop.begin(entry)) return entry;
-    throw new RouterError("MODEL_LIMIT_REACHED", "model limit reached, try again later", {
-      hint: "Every place is taken by a model that answers a request or is loading.",
-    });
+    await this.#checkBeforeEviction(entry, this.#saved.of(entry.id), signal);
+    this.#loop.begin(entry); // Which asks once more: a call beside this one may have begun meanwhile.
+    return entry;
   }
 
   async loadOnStartup(): Promise<void> {
@@ -302,6 +353,8 @@ class LocalRouter implements Router {
     const optionsOf = (model: string) => JSON.stringify([...(this.presets.presetOf(model)?.options ?? [])]);
     const running = this.#loop.instances.map(({ model }) => ({ model, options: optionsOf(model) }));
     this.presets.book = await this.#readBook();
+    this.#loop.forgetNames();
+    this.#saved.read();
     this.#launcher.forget();
     const checks = running.map(async ({ model, options }) => {
       const entry = await this.catalog.find(model);
@@ -338,13 +391,31 @@ class LocalRouter implements Router {
     return names;
   }
 
+  beginUnload(model: string): void {
+    this.unload(model).catch((error: unknown) => this.#log.error("router", `${model} is not unloaded: ${errorMessage(error)}`));
+  }
+
+  noteAnswer({ entry, telemetry }: Lease, timings: AnswerTimings | undefined): void {
+    if (telemetry === undefined) return;
+    const { answers, contextTokens } = telemetry;
+    const record = (figures: AnswerTimings) => {
+      this.stats.record({ model: entry.id, contextTokens, timeToFirstTokenMs: figures.promptMs, ...figures });
+    };
+    if (timings !== undefined) {
+      answers.told(timings);
+      record(timings);
+    } else void answers.ofSilentAnswer().then((printed) => printed && record(printed));
+  }
+
   get waitingCount(): number {
     return this.#loop.waitingCount;
   }
 
   status(): ModelStatus[] {
-    const failed = this.#loop.failures().map(({ entry, history }) => failedStatus(entry, history));
-    return [...this.#loop.instances.map(statusOf), ...failed].toSorted((a, b) => b.lastUsedMs - a.lastUsedMs);
+    const failed = this.#loop.failures().map(failedStatus);
+    const contextTokensOf = this.#launcher.contextTokensOf.bind(this.#launcher);
+    const running = this.#loop.instances.map((instance) => statusOf(instance, contextTokensOf));
+    return [running, failed].flatMap((models) => models.toSorted((a, b) => b.lastUsedMs - a.lastUsedMs));
   }
 
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */
@@ -361,19 +432,11 @@ class LocalRouter implements Router {
     return await this.resolve(model);
   }
 
-  async deleteModel(model: string, { signal, unload }: { signal: AbortSignal; unload: boolean }): Promise<number> {
-    const entry = await this.catalog.find(model);
-    if (entry === undefined) throw new RouterError("MODEL_NOT_REGISTERED", `There is no model named ${JSON.stringify(model)} to delete`);
-    if (this.#loop.instances.some((instance) => instance.model === entry.id)) {
-      if (!unload)
-        throw new RouterError("MODEL_IN_USE", `${entry.id} is loaded`, {
-          hint: "Unload it first, or delete it with `unload` (lemonade delete --unload).",
-        });
-      await this.#loop.unload(entry.id);
-    }
-    const { freedBytes } = await this.library.delete(entry, signal);
-    this.events.emit({ kind: "deleted", model: entry.id });
-    return freedBytes;
+  async deleteModel(model: string, options: { signal: AbortSignal; unload: boolean }): Promise<DeletedModel> {
+    const { catalog, library, events } = this;
+    const deleted = await deleteNamed(model, { ...options, catalog, library, gate: this.#gate, loop: this.#loop });
+    events.emit({ kind: "deleted", model: deleted.id });
+    return deleted;
   }
 
   /** A load that would evict another model is prepared once before: a damaged file must not cost a running engine its place. */

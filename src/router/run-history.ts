@@ -1,5 +1,5 @@
 import type { EngineReport, LoadProgress } from "../backends/index.ts";
-import { InstanceExitedError } from "../errors.ts";
+import { InstanceExitedError, RouterError } from "../errors.ts";
 import type { ModelEntry, ModelEvent } from "../model/index.ts";
 import type { Instance } from "./instance.ts";
 import type { ModelRun } from "./model-run.ts";
@@ -9,8 +9,17 @@ export interface RunFailure {
   readonly message: string;
 }
 
+/** A model whose last run ended by itself or never began. */
+export interface FailedRun {
+  readonly entry: ModelEntry;
+  readonly atMs: number;
+  readonly message: string;
+}
+
 /** What is left of an engine that is gone. */
 interface PastRun {
+  readonly entry: ModelEntry;
+  readonly endedMs: number;
   readonly commandLine: readonly string[];
   readonly failure: RunFailure | undefined;
 }
@@ -49,20 +58,28 @@ export class RunHistory {
   }
 
   ended(instance: Instance, failure?: RunFailure): void {
-    this.#past.set(instance.model, { commandLine: instance.prepared?.commandLine ?? [], failure });
+    const { entry, prepared } = instance;
+    this.#past.set(entry.id, { entry, endedMs: Date.now(), commandLine: prepared?.commandLine ?? [], failure });
     this.#emit({ kind: "unloaded", model: instance.model, exitCode: failure?.exitCode ?? 0 });
   }
 
   /** A load that was not even begun: it is told as one that failed at once. */
-  refused(model: string, failure: RunFailure): void {
-    this.#past.set(model, { commandLine: this.#past.get(model)?.commandLine ?? [], failure });
+  refused(entry: ModelEntry, failure: RunFailure): void {
+    const model = entry.id;
+    this.#past.set(model, { entry, endedMs: Date.now(), commandLine: this.#past.get(model)?.commandLine ?? [], failure });
     this.#emit({ kind: "loading", model });
     this.#emit({ kind: "unloaded", model, exitCode: failure.exitCode });
   }
 
   /** Forgets how the last runs ended, not with which arguments. */
   forgive(): void {
-    for (const [model, { commandLine }] of this.#past) this.#past.set(model, { commandLine, failure: undefined });
+    for (const [model, run] of this.#past) this.#past.set(model, { ...run, failure: undefined });
+  }
+
+  failed(): readonly FailedRun[] {
+    return [...this.#past.values()].flatMap(({ entry, endedMs, failure }) =>
+      failure === undefined ? [] : [{ entry, atMs: endedMs, message: failure.message }],
+    );
   }
 
   /** What a model does now, given its instance, or how it last ended. */
@@ -84,6 +101,11 @@ export function failureOf(error: unknown): RunFailure {
     if (cause instanceof InstanceExitedError) return { exitCode: cause.exitCode ?? NO_EXIT_CODE, message };
   }
   return { exitCode: NO_EXIT_CODE, message };
+}
+
+/** Whether a load failed because the engine ended by itself, for another reason than memory. */
+export function hasExited(error: unknown): boolean {
+  return error instanceof RouterError && error.code === "MODEL_LOAD_FAILED" && error.cause instanceof InstanceExitedError;
 }
 
 /** The end of an engine that nobody asked to go. */

@@ -23,8 +23,12 @@ export function watchHealth(instance: Instance, { log, intervalMs, onHang }: Wat
   let missed = 0;
   const probe = async (): Promise<void> => {
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(intervalMs)]);
-    const isHealthy = (await instance.server?.isHealthy(signal)) ?? true;
+    const isHealthy = instance.server === undefined || (await instance.server.isHealthy(signal));
     if (stop.signal.aborted) return;
+    if (isHealthy === undefined) {
+      log.warning("router", `the engine of ${instance.model} could not be asked for its health: too many files and connections are open`);
+      return; // That says nothing about the engine.
+    }
     missed = isHealthy ? 0 : missed + 1;
     if (missed > 0) log.warning("router", `the engine of ${instance.model} did not answer a health probe (${missed} in a row)`);
     if (missed >= (instance.inFlight > 0 ? MISSED_WHEN_BUSY : MISSED_WHEN_IDLE)) {

@@ -1,6 +1,8 @@
 /** One answered request; durations in milliseconds. */
 export interface RequestRecord {
   readonly model: string;
+  /** What the engine holds of one conversation, in tokens. */
+  readonly contextTokens: number;
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
@@ -60,6 +62,7 @@ export class RequestStats {
 export function describeRequest(request: RequestRecord): string {
   const { promptTokens, cachedTokens, completionTokens, timeToFirstTokenMs, tokensPerSecond, draftTokens, draftTokensAccepted } = request;
   const parts = [`${promptTokens} prompt tokens (${cachedTokens} cached)`, `${completionTokens} generated`];
+  parts.push(`${promptTokens + completionTokens} of ${request.contextTokens} in the context`);
   if (timeToFirstTokenMs !== undefined) parts.push(`first after ${Math.round(timeToFirstTokenMs)} ms`);
   if (tokensPerSecond !== undefined) parts.push(`${tokensPerSecond.toFixed(1)} per second`);
   if (draftTokens) parts.push(`${draftTokensAccepted ?? 0} of ${draftTokens} drafted accepted`);

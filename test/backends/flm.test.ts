@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeFakeFlm, type FakeFlm } from "../fixtures/flm/index.ts";
-import { createWorkspace, runCommand, startLemonade, type Lemonade, type Workspace } from "../fixtures/index.ts";
+import { createWorkspace, runCommand, startLemonade, until, type Lemonade, type Workspace } from "../fixtures/index.ts";
 
 const MODEL = "Llama-3.2-1B-FLM";
 const TAG = "llama3.2:1b";
@@ -72,6 +72,30 @@ describe.skipIf(process.platform === "win32")("a server with FastFlowLM", () => 
     server = await startLemonade({ workspace, env, flags: ["--ctx-size", "2048"] });
   });
   afterEach(async () => await server[Symbol.asyncDispose]());
+
+  test("pulls it as a job, which two clients join, one may leave, and which is listed, cancelled and resumed", async () => {
+    const letGo = await flm.holdPulls();
+    const client = new AbortController();
+    const left = server.post("/api/v1/pull", { model_name: MODEL }, { signal: client.signal }).catch(() => undefined);
+    const jobs = async () => ((await (await server.fetch("/api/v1/downloads")).json()) as { data: { id: string; percent: number }[] }).data;
+    await until("half of it is here", async () => (await jobs())[0]?.percent === 50);
+    const waiting = server.post("/api/v1/pull", { model_name: "user.Same", checkpoint: TAG, recipe: "flm" });
+    client.abort();
+    await left;
+    expect(await jobs()).toMatchObject([{ model: MODEL, repo: TAG, state: "running" }]);
+    await letGo();
+    expect((await waiting).status).toBe(200);
+    expect((await flm.commands()).filter((command) => command.startsWith("pull"))).toHaveLength(1);
+    expect((await server.fetch("/api/v1/models/user.Same")).status).toBe(200);
+    const letGoAgain = await flm.holdPulls();
+    const [{ id } = { id: "" }] = await jobs();
+    await server.post("/api/v1/pull", { model_name: MODEL, subscribe: false });
+    const control = async (action: string) => await (await server.post("/api/v1/downloads/control", { id, action })).json();
+    expect(await control("pause")).toMatchObject({ download: { state: "paused" } });
+    expect(await control("resume")).toMatchObject({ download: { state: "running" } });
+    expect(await control("cancel")).toMatchObject({ download: { state: "cancelled" } });
+    await letGoAgain();
+  });
 
   test("pulls a model that a request names, starts it by its tag and asks it under that name", async () => {
     const answer = await server.openai.chat.completions.create({ model: MODEL, messages: MESSAGES });

@@ -64,6 +64,12 @@ describe.skipIf(process.platform === "win32")("the installer of FastFlowLM", () 
     expect(await readdir(join(folder.path, "downloads"))).toEqual([]);
   });
 
+  test("comes unchecked when the API says nothing, which is said", async () => {
+    server.publish(REPOSITORY, "v0.9.23", { "flm-setup.exe": installer("v0.9.23") });
+    server.apiCallsLeft = 0;
+    expect(await install()).toMatchObject({ version: "v0.9.23", warnings: [expect.stringContaining("published digest")] });
+  });
+
   test("runs silently for an upgrade", async () => {
     await putProgram("v0.9.10");
     server.publish(REPOSITORY, "v0.9.23", { "flm-setup.exe": installer("v0.9.23") });

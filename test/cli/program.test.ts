@@ -45,7 +45,7 @@ describe("wrong usage ends with code 2 and says on standard error what is wrong"
     [["serve", "--prot", "1"], "unknown option '--prot'", "Did you mean --port?"],
     [["status", "--nonsense"], "unknown option '--nonsense'", "--help"],
     [["run"], "missing required argument 'model'", "--help"],
-    [["serve", "--llamacpp", "turbo"], '"turbo"', "vulkan"],
+    [["serve", "--llamacpp", "turbo"], "'turbo' is invalid", "vulkan"],
     [["serve", "--registry", "/nowhere.json"], "--registry must be a file", "/nowhere.json"],
     [["install", "nonsense"], '"nonsense"', "embedded"],
   ])("%p", async (words, message, hint) => {

@@ -5,12 +5,18 @@ import type {
   Download,
   DownloadedFile,
   FoundRepo,
+  GenerationParams,
   Health,
   LoadedModel,
+  LogLine,
   Model,
   ModelDetails,
   ModelMemory,
   ModelFile,
+  ModelStats,
+  RecipeOptions,
+  RequestStats,
+  Stats,
   SystemInfo,
   Variant,
 } from "../../src/client/index.ts";
@@ -28,6 +34,12 @@ const flag = v.boolean();
 const maybeText = v.nullable(text);
 const maybeCount = v.nullable(count);
 
+const OPTIONS = v.strictObject({
+  ctx_size: v.exactOptional(count),
+  llamacpp_backend: v.exactOptional(text),
+  llamacpp_args: v.exactOptional(text),
+}) satisfies v.GenericSchema<unknown, RecipeOptions>;
+
 const MODEL = {
   id: text,
   checkpoint: text,
@@ -35,6 +47,7 @@ const MODEL = {
   labels: v.array(text),
   downloaded: flag,
   suggested: flag,
+  recipe_options: OPTIONS,
   size: v.exactOptional(count) as unknown as v.GenericSchema<unknown, number>, // A field that may be missing, not one that may be undefined.
 } satisfies Shape<Model>;
 
@@ -74,6 +87,7 @@ const LOADED = {
   in_flight: count,
   load_stage: maybeText,
   load_progress: maybeCount,
+  recipe_options: OPTIONS,
   notes: v.array(text),
 } satisfies Shape<LoadedModel>;
 
@@ -124,6 +138,43 @@ const BACKEND = {
   default: flag,
   reason: text,
 } satisfies Shape<Backend>;
+
+const REQUEST = {
+  model: maybeText,
+  time_to_first_token: maybeCount,
+  tokens_per_second: maybeCount,
+  input_tokens: maybeCount,
+  output_tokens: maybeCount,
+  cached_tokens: maybeCount,
+  draft_acceptance: maybeCount,
+} satisfies Shape<RequestStats>;
+
+const SUMS = {
+  requests: count,
+  input_tokens: count,
+  cached_tokens: count,
+  output_tokens: count,
+  last: v.object(REQUEST),
+} satisfies Shape<ModelStats>;
+
+const STATS = { ...REQUEST, models: v.record(text, v.object(SUMS)) } satisfies Shape<Stats>;
+
+const PARAMS = {
+  temperature: count,
+  top_p: count,
+  top_k: count,
+  min_length: count,
+  max_length: count,
+  do_sample: flag,
+} satisfies Shape<GenerationParams>;
+
+const LINE = {
+  timeMs: count,
+  level: v.picklist(["critical", "error", "warning", "info", "debug", "trace"]),
+  source: text,
+  text,
+  line: text,
+} satisfies Shape<LogLine>;
 
 const NAME = "tester/tiny-GGUF";
 
@@ -181,6 +232,37 @@ describeWith("embedded", "the types of the client", (engine) => {
     const pieces = await Array.fromAsync(client.chat("tiny", [{ role: "user", content: "hi" }]));
     expect(new Set(pieces.map(({ kind }) => kind))).toEqual(new Set(["content"]));
     expect(pieces.map(({ text }) => text).join("")).toContain(TINY_SENTENCE.slice(0, 5));
+  });
+
+  test("are what a server answers about figures and parameters", async () => {
+    expectShape(await client.stats(), STATS);
+    expect(Object.keys((await client.stats()).models)).toContain("tiny");
+    expectShape(await client.setParams({ temperature: 0.5 }), PARAMS);
+    expect(await client.setParams({ temperature: null })).toMatchObject({ temperature: 0.7 });
+  });
+
+  test("are the lines of the log, with the level that was set, of the model that is asked for", async () => {
+    await client.setLogLevel("debug");
+    const refused = rejection(client.load("nobody"));
+    for await (const line of client.logs({ level: "debug", model: "http" })) {
+      expectShape(line, LINE);
+      if (line.text.includes("MODEL_NOT_FOUND")) break;
+    }
+    await refused;
+  });
+
+  test("halt ends what runs, and tells how much that was", async () => {
+    expect(await client.halt()).toBe(0);
+    expect(await client.halt("tiny")).toBe(0);
+  });
+
+  test("a model of this machine is uploaded by its files", async () => {
+    const files = [{ path: "Folder/mine.gguf", content: new Blob([Uint8Array.from(buildTinyModel({ name: "mine" }))]) }];
+    expect(await client.addLocalModel({ model_name: "user.Mine", recipe: "llamacpp", reasoning: true, files })).toBe("user.Mine");
+    expect(await client.model("user.Mine")).toMatchObject({ downloaded: true, labels: ["custom", "reasoning"] });
+    expect(await client.load("user.Mine", { contextTokens: 1024 })).toBe("user.Mine");
+    expect((await client.health()).all_models_loaded[0]?.recipe_options).toEqual({ ctx_size: 1024 });
+    expect(await client.unload()).toContain("user.Mine");
   });
 
   describe("a refusal", () => {

@@ -28,6 +28,8 @@ export interface ClientError {
 export interface Target {
   readonly baseUrl: string;
   readonly apiKey: string;
+  /** As the client is configured by default; without it nothing is repeated, so that a failure is seen as it is. */
+  readonly repeatsRequests?: boolean;
 }
 
 /** Makes calls with one official client, in order. */

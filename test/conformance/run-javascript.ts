@@ -1,10 +1,18 @@
 import OpenAI, { APIError } from "openai";
 import type { Call, Result, Target } from "./result.ts";
 
-export async function runJavaScript({ baseUrl, apiKey }: Target, calls: readonly Call[]): Promise<readonly Result[]> {
+export async function runJavaScript(
+  { baseUrl, apiKey, repeatsRequests = false }: Target,
+  calls: readonly Call[],
+): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const call of calls) {
-    const client = new OpenAI({ baseURL: baseUrl, apiKey: call.apiKey ?? apiKey, maxRetries: 0, timeout: 60_000 });
+    const client = new OpenAI({
+      baseURL: baseUrl,
+      apiKey: call.apiKey ?? apiKey,
+      timeout: 60_000,
+      ...(repeatsRequests ? {} : { maxRetries: 0 }),
+    });
     // What a program sees of an answer: getters such as `output_text` and decoded vectors included.
     results.push(JSON.parse(JSON.stringify(await make(client, call))) as Result);
   }

@@ -40,6 +40,7 @@ request = json.load(sys.stdin)
 results = []
 for call in request["calls"]:
     key = call.get("apiKey", request["apiKey"])
-    with openai.OpenAI(base_url=request["baseUrl"], api_key=key, max_retries=0, timeout=60) as client:
+    retries = {} if request.get("repeatsRequests") else {"max_retries": 0}
+    with openai.OpenAI(base_url=request["baseUrl"], api_key=key, timeout=60, **retries) as client:
         results.append(make(client, call))
 print(json.dumps(results))

@@ -36,6 +36,7 @@ describeWithEachEngine("a model uploaded by its files", (engine) => {
     expect([again.status, ((await again.json()) as { detail: string }).detail]).toEqual([409, expect.stringContaining("user.Mine")]);
     const { choices } = await server.openai.chat.completions.create({ model: "user.Mine", messages: [{ role: "user", content: "hi" }] });
     expect(choices[0]?.message.content).toBe(TINY_SENTENCE);
+    expect((await server.post("/api/v1/pull", { model_name: "user.Mine" })).status).toBe(200);
     const deleted = await server.post("/api/v1/delete", { model_name: "user.Mine", unload: true });
     expect(await deleted.json()).toMatchObject({ status: "success", freed_bytes: MODEL.length + "no model".length });
     expect(await readdir(join(server.workspace.folder, "huggingface", "hub"))).toEqual([]);
@@ -77,6 +78,12 @@ describe("uploads", () => {
       expect([answer.status, answer.detail]).toEqual([status, expect.any(String)]);
     }
     expect(await readdir(hub())).toEqual([]);
+  });
+
+  test("fields without end are refused", async () => {
+    const fields = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`field-${i}`, "x".repeat(10_000)]));
+    const response = await server.fetch("/api/v1/add-local-model", { method: "POST", body: formOf(fields, {}) });
+    expect([response.status, ((await response.json()) as { detail: string }).detail]).toEqual([400, expect.stringContaining("too long")]);
   });
 
   test("a client that leaves in the middle leaves no file", async () => {

@@ -164,6 +164,21 @@ describeWithEachEngine("chat completions", (engine) => {
     expect(choices[0]?.message).toMatchObject({ content: TINY_SENTENCE, reasoning_content: TINY_THOUGHT });
   });
 
+  test.each([{ enable_thinking: false }, { chat_template_kwargs: { enable_thinking: false } }])(
+    "%j keeps a model from thinking",
+    async (wish) => {
+      const silent = await complete({ model: "reasoning", ...wish });
+      expect(silent.choices[0]?.message.content).toBe(TINY_SENTENCE);
+      expect(silent.choices[0]?.message).not.toHaveProperty("reasoning_content", TINY_THOUGHT);
+    },
+  );
+
+  test("a wish to think that is no switch is refused by name", async () => {
+    const response = await server.post("/v1/chat/completions", { model: "reasoning", messages: HELLO, enable_thinking: "no" });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining("enable_thinking") });
+  });
+
   test("a model that never stops is stopped by its limit", async () => {
     const { choices, usage } = await complete({ model: "endless", max_tokens: 100 });
     expect(usage?.completion_tokens).toBe(100);

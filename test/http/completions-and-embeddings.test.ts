@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import type OpenAI from "openai";
 import { TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import { describeWithEachEngine, startLemonade, type Lemonade } from "../fixtures/index.ts";
 
@@ -25,6 +26,49 @@ describeWithEachEngine("completions and embeddings", (engine) => {
     expect(chunks.map(({ choices }) => choices[0]?.text ?? "").join("")).toBe(`\n${TINY_SENTENCE}`);
     expect(chunks.filter(({ choices }) => choices[0]?.text).length).toBeGreaterThan(5);
     expect(chunks.findLast(({ choices }) => choices[0]?.finish_reason)?.choices[0]?.finish_reason).toBe("stop");
+  });
+
+  test("an echo stands before each text, whether the prompt is a text, several, or tokens", async () => {
+    const echoOf = async (prompt: OpenAI.CompletionCreateParams["prompt"], n = 1) => {
+      const { choices } = await server.openai.completions.create({ model: "tiny", prompt, n, echo: true, max_tokens: 1, temperature: 0 });
+      return choices.map(({ text }) => text);
+    };
+    expect(await echoOf("Once")).toEqual(["Once\nHello!"]);
+    expect(await echoOf(["Once", "Hi"], 2)).toEqual(["Once\nHello!", "Once\nHello!", "Hi\nHello!", "Hi\nHello!"]);
+    expect(await echoOf([104, 105])).toEqual(["hi\nHello!"]);
+    expect(await echoOf([[104, 105], [104]])).toEqual(["hi\nHello!", "h\nHello!"]);
+  });
+
+  test("every event of a stream of several prompts has a choice, with its echo first", async () => {
+    const prompt = ["Once", "Hi"];
+    const events = await server.openai.completions.create({
+      model: "tiny",
+      prompt,
+      echo: true,
+      max_tokens: 2,
+      temperature: 0,
+      stream: true,
+    });
+    const texts = ["", ""];
+    for await (const { choices } of events) {
+      const [choice] = choices;
+      texts[choice!.index] += choice!.text;
+    }
+    expect(texts).toEqual(["Once\nHello! I", "Hi\nHello! I"]);
+    const plain = await server.openai.completions.create({ model: "tiny", prompt, max_tokens: 2, stream: true });
+    for await (const event of plain) expect(event.choices).toHaveLength(1);
+  });
+
+  test("logprobs have the lists of completions, streamed or not", async () => {
+    const body = { model: "tiny", prompt: "Once", echo: true, max_tokens: 2, temperature: 0, logprobs: 2 };
+    const { choices } = await server.openai.completions.create(body);
+    const { tokens, token_logprobs, top_logprobs, text_offset } = choices[0]!.logprobs!;
+    expect(tokens).toEqual(["\nHello!", " I"]);
+    expect(token_logprobs).toHaveLength(2);
+    expect(top_logprobs?.map((top) => top["\nHello!"] ?? top[" I"])).toEqual(token_logprobs);
+    expect(text_offset).toEqual([4, 11]);
+    const streamed = await Array.fromAsync(await server.openai.completions.create({ ...body, stream: true }));
+    expect(streamed.flatMap((event) => event.choices[0]?.logprobs?.text_offset ?? [])).toEqual([4, 11]);
   });
 
   test("stop words and limits hold", async () => {

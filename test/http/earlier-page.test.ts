@@ -5,6 +5,7 @@ import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import {
   createWorkspace,
   describeWithEachEngine,
+  makeMisbehavingEngine,
   makeModels,
   startLemonade,
   until,
@@ -182,4 +183,26 @@ describeWithEachEngine("the page that Lemonade shipped", (engine) => {
     socket.close();
     expect(first).toMatch(/^\d{4}-.*\n$/);
   });
+});
+
+test("what its history holds reaches the engine as chats know it: no raw text, and the user's turns in a row as one", async () => {
+  await using workspace = await createWorkspace();
+  const engine = await makeMisbehavingEngine(workspace, [{}]);
+  await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+  const answer = { role: "assistant", content: "two", reasoning_content: "hm" };
+  const history = [
+    { role: "user", content: "one" },
+    { ...answer, raw: "<think>hm</think>two" },
+  ];
+  const messages = [...history, { role: "user", content: "stopped before an answer" }, { role: "user", content: "three" }];
+  const sent = async (path: string) => {
+    const echo = (await (await server.post(path, { model: "tiny", messages })).json()) as { body: string };
+    return (JSON.parse(echo.body) as { messages: unknown }).messages;
+  };
+  expect(await sent("/api/v1/chat/completions")).toEqual([
+    { role: "user", content: "one" },
+    answer,
+    { role: "user", content: "stopped before an answer\n\nthree" },
+  ]);
+  expect(await sent("/v1/chat/completions")).toEqual(messages); // Clients of OpenAI's mean what they send.
 });

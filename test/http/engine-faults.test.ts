@@ -28,6 +28,9 @@ async function serveOn(lives: Parameters<typeof makeMisbehavingEngine>[1], flags
   return { server, engine, [Symbol.asyncDispose]: async () => await owned[Symbol.asyncDispose]() };
 }
 
+/** What stands beside the `error` of an engine. */
+const readable = (message: string) => ({ detail: message, status: "error", message });
+
 async function echo(response: Response): Promise<{ path: string; headers: Record<string, string>; body: string }> {
   expect(response.status).toBe(200);
   return (await response.json()) as { path: string; headers: Record<string, string>; body: string };
@@ -59,7 +62,7 @@ describe("what reaches the engine", () => {
     expect(seen).toMatchObject({ bytes: body.length, sha256: new Bun.CryptoHasher("sha256").update(body).digest("hex") });
   });
 
-  test("an error of the engine comes through with its status, type and body", async () => {
+  test("an error of the engine comes through with its status, its type and all that it says", async () => {
     const answers = [
       { kind: "status", status: 418, body: '{"error":{"code":418,"message":"short and stout","type":"teapot_error"}}' },
       { kind: "status", status: 503, body: "Loading model", contentType: "text/plain" },
@@ -69,7 +72,9 @@ describe("what reaches the engine", () => {
       const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
       expect(response.status).toBe(status);
       expect(response.headers.get("content-type")).toBe("contentType" in answer ? answer.contentType : "application/json");
-      expect(await response.text()).toBe(body);
+      const text = await response.text();
+      if ("contentType" in answer) expect(text).toBe(body);
+      else expect(JSON.parse(text)).toEqual({ ...(JSON.parse(body) as object), ...readable("short and stout") });
     }
   });
 });
@@ -97,11 +102,43 @@ describe("an engine that dies", () => {
     expect(await running.engine.journal("request")).toHaveLength(2);
   });
 
+  test("before the first byte, leaving its output open in other hands: it is asked again all the same", async () => {
+    await using running = await serveOn([{ forksAway: true, answers: [{ kind: "crash" }] }, {}]);
+    const response = await running.server.post("/v1/chat/completions", REQUEST);
+    const { pid } = await running.engine.noted("forked");
+    process.kill(pid, "SIGKILL"); // A process in a session of its own is out of our reach.
+    expect((await echo(response)).path).toBe("/v1/chat/completions");
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
   test("before the first byte again: the client learns it after the second time", async () => {
     await using running = await serveOn([{ answers: [{ kind: "crash" }] }]);
     const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
     expect(response.status).toBe(502);
+    expect(response.headers.get("x-should-retry")).toBe("true"); // For OpenAI's clients.
     expect(await response.json()).toMatchObject({ error: { code: "instance_exited", source: "lemonade" } });
+    expect(await running.engine.journal("request")).toHaveLength(2);
+  });
+
+  test.each([
+    ["nothing but its head", undefined],
+    ["comments", ": the prompt is being read\n\n:\n\n"],
+    ["half of an event", 'data: {"choices":[{"del'],
+  ])("in a stream that has sent %s: it is asked again and the client notices nothing", async (_, comments) => {
+    await using running = await serveOn([{ answers: [{ kind: "crash after head", comments }] }, { answers: [{ kind: "stream" }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    const text = await response.text();
+    expect(text.match(/^data: /gm)).toHaveLength(4);
+    expect(text).toEndWith("data: [DONE]\n\n");
+    expect(text).not.toContain("error");
+    expect(await running.engine.journal("request")).toHaveLength(2);
+    await until("the lease is given back", async () => (await running.server.model("tiny")).in_flight === 0);
+  });
+
+  test("in a stream that has sent no event, twice: the client learns it in the stream", async () => {
+    await using running = await serveOn([{ answers: [{ kind: "crash after head" }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    expect(await eventsOf(response, async () => {})).toMatchObject([{ error: { code: "instance_exited" } }]);
     expect(await running.engine.journal("request")).toHaveLength(2);
   });
 
@@ -122,7 +159,7 @@ describe("an engine that dies", () => {
     await using running = await serveOn([{}]);
     await echo(await running.server.post("/v1/chat/completions", REQUEST));
     process.kill((await running.server.model("tiny")).pid, "SIGKILL");
-    await until("the model is gone", async () => (await running.server.models()).length === 0);
+    await until("the model is gone", async () => (await running.server.model("tiny")).state === "failed");
     await echo(await running.server.post("/v1/chat/completions", REQUEST));
     expect(await running.engine.journal("start")).toHaveLength(2);
   });

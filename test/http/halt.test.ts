@@ -32,20 +32,19 @@ describeWithEachEngine("halt", (engine) => {
       headers: { "user-agent": client },
       body: JSON.stringify({ model: "endless", messages: HELLO, temperature: 0, max_tokens: -1, ...fields }),
     });
-  /** A stream whose first bytes have come, and the rest of its text. */
+  /** A stream whose first bytes have come, and its whole text. */
   const stream = async (client: string) => {
     const reader = (await ask(client, { stream: true })).body!.pipeThrough(new TextDecoderStream()).getReader();
-    await reader.read();
+    let text = (await reader.read()).value ?? "";
     return {
-      async rest() {
-        let text = "";
+      async whole() {
         for (let piece = await reader.read(); !piece.done; piece = await reader.read()) text += piece.value;
         return text;
       },
     };
   };
   const halt = async (init: RequestInit & { client: string }, query = "") => {
-    const response = await server.fetch(`/api/v1/halt${query}`, { ...init, headers: { "user-agent": init.client } });
+    const response = await server.fetch(`/api/v1/halt${query}`, { method: "POST", ...init, headers: { "user-agent": init.client } });
     return { status: response.status, body: init.method === "HEAD" ? undefined : await response.json() };
   };
   const inFlight = async (count: number) => await until(`${count} in flight`, async () => (await server.models())[0]?.in_flight === count);
@@ -56,23 +55,29 @@ describeWithEachEngine("halt", (engine) => {
     for (const event of events) expect(JSON.parse(event.slice("data: ".length))).toBeObject(); // No torn event before it.
   };
 
-  for (const method of ["GET", "POST"]) {
-    test(`${method} ends the caller's own streams with an error event, frees the engine and leaves others alone`, async () => {
-      const [mine, another] = await Promise.all([stream("mine"), stream("another's")]);
-      await inFlight(2);
-      expect(await halt({ method, client: "mine" })).toEqual({ status: 200, body: { terminated: true, halted: 1 } });
-      expectHalted(await mine.rest());
-      await inFlight(1);
-      expect(await halt({ method, client: "another's" })).toEqual({ status: 200, body: { terminated: true, halted: 1 } });
-      expectHalted(await another.rest());
-      await inFlight(0);
-    });
-  }
+  test("ends the caller's own streams with an error event, frees the engine and leaves others alone", async () => {
+    const [mine, another] = await Promise.all([stream("mine"), stream("another's")]);
+    await inFlight(2);
+    expect(await halt({ client: "mine" })).toEqual({ status: 200, body: { terminated: true, halted: 1 } });
+    expectHalted(await mine.whole());
+    await inFlight(1);
+    expect(await halt({ client: "another's" })).toEqual({ status: 200, body: { terminated: true, halted: 1 } });
+    expectHalted(await another.whole());
+    await inFlight(0);
+  });
+
+  test("a page's GET, which names nothing, ends no answer: not that of another tab, which looks the same from here", async () => {
+    const otherTab = await stream("browser");
+    expect(await halt({ method: "GET", client: "browser" })).toEqual({ status: 200, body: { terminated: true, halted: 0 } });
+    await inFlight(1);
+    await halt({ client: "browser" });
+    expectHalted(await otherTab.whole());
+  });
 
   test("a request that streams nothing is answered with an error that SDKs do not repeat", async () => {
     const asked = ask("mine");
     await inFlight(1);
-    await halt({ method: "POST", client: "mine" });
+    await halt({ client: "mine" });
     const response = await asked;
     expect(response.status).toBe(410);
     expect(await response.json()).toMatchObject({ detail: "The generation was halted", error: { code: "generation_halted" } });
@@ -82,11 +87,11 @@ describeWithEachEngine("halt", (engine) => {
   test("a model's generations are ended for everybody", async () => {
     const streams = await Promise.all([stream("mine"), stream("another's")]);
     await inFlight(2);
-    expect(await halt({ client: "a third one" }, "?model=endless")).toMatchObject({ body: { halted: 2 } });
-    for (const each of streams) expectHalted(await each.rest());
+    expect(await halt({ method: "GET", client: "a third one" }, "?model=endless")).toMatchObject({ body: { halted: 2 } });
+    for (const each of streams) expectHalted(await each.whole());
     const again = await stream("mine");
-    expect(await halt({ method: "POST", client: "a third one", body: '{"model_name":"endless"}' })).toMatchObject({ body: { halted: 1 } });
-    expectHalted(await again.rest());
+    expect(await halt({ client: "a third one", body: '{"model_name":"endless"}' })).toMatchObject({ body: { halted: 1 } });
+    expectHalted(await again.whole());
   });
 
   test("a request that waits for its model to load is ended, too", async () => {
@@ -101,13 +106,13 @@ describeWithEachEngine("halt", (engine) => {
   test("HEAD changes nothing, and neither does a frame of another site", async () => {
     const mine = await stream("mine");
     expect(await halt({ method: "HEAD", client: "mine" })).toMatchObject({ status: 200 });
-    const framed = await server.fetch("/api/v1/halt", {
+    const framed = await server.fetch("/api/v1/halt?model=endless", {
       headers: { "user-agent": "mine", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
     });
     expect(framed.status).toBe(403);
     await inFlight(1);
     expect(await halt({ client: "mine" })).toMatchObject({ body: { halted: 1 } });
-    expectHalted(await mine.rest());
+    expectHalted(await mine.whole());
   });
 
   test("with nothing running it says so, and the server lives on", async () => {

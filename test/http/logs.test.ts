@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { startLemonade, type Lemonade } from "../fixtures/index.ts";
+import { createWorkspace, makeMisbehavingEngine, makeModels, startLemonade, type Lemonade } from "../fixtures/index.ts";
 
 let server: Lemonade;
 beforeAll(async () => {
@@ -38,6 +38,31 @@ describe("the log over HTTP", () => {
     const event = seen.split("\n\n").find((part) => part.includes("no-such-model-for-the-log"));
     expect(JSON.parse(event?.replace(/^data: /, "") ?? "")).toMatchObject({ level: "debug", source: "http" });
     stop.abort();
+  });
+
+  test("the lines of one model's engine can be followed alone, as events and over a web socket", async () => {
+    await using workspace = await createWorkspace();
+    const models = await makeModels(join(workspace.folder, "models"), ["plain", "other"]);
+    const engine = await makeMisbehavingEngine(workspace, [{ says: ["the first to speak"] }, { says: ["the second to speak"] }]);
+    const flags = [...engine.flags, ...models.flags, "--max-loaded-models", "2", "--log-level", "trace"];
+    await using own = await startLemonade({ workspace, flags, env: engine.env });
+    for (const model_name of ["other", "plain"]) expect((await own.post("/api/v1/load", { model_name })).status).toBe(200);
+    const response = await own.fetch("/api/v1/logs/stream?model=plain&level=trace");
+    let seen = "";
+    for await (const text of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      seen += text;
+      if (seen.includes("the second to speak")) break;
+    }
+    const sources = [...seen.matchAll(/"source":"([^"]*)"/g)].map(([, source]) => source);
+    expect(new Set(sources)).toEqual(new Set(["plain"]));
+    expect(seen).not.toContain("the first to speak");
+    const socket = new WebSocket(`${own.url.replace("http", "ws")}/api/v1/logs/ws?model=other&level=trace`);
+    const first = await new Promise<string>((resolve, reject) => {
+      socket.addEventListener("message", ({ data }) => resolve(String(data)));
+      socket.addEventListener("error", () => reject(new Error("the web socket failed")));
+    });
+    expect(first).toMatch(/^\S+ \S+ other: /);
+    socket.close();
   });
 
   test("the web socket gives one text frame per line, those that were kept first", async () => {

@@ -201,15 +201,18 @@ describeWith("llamacpp", "models and residency", (engine) => {
     expect(detail).toBe(error.message);
   });
 
-  test("an error of the engine keeps its status and its body", async () => {
+  test("an error of the engine keeps its status and what it says, with its text where each client looks", async () => {
     await server.post("/api/v1/load", { model_name: "tiny" });
     const { backend_url } = await server.model("tiny");
     const tooLong = JSON.stringify({ model: "tiny", messages: [{ role: "user", content: "too long ".repeat(20_000) }] });
     const through = await server.post("/v1/chat/completions", tooLong);
     const direct = await fetch(`${backend_url}/chat/completions`, { method: "POST", body: tooLong });
     expect(through.status).toBe(direct.status);
-    const body = (await through.json()) as { error: Record<string, unknown> };
-    expect(body).toEqual((await direct.json()) as typeof body);
+    const body = (await through.json()) as { error: Record<string, unknown>; [field: string]: unknown };
+    const said = (await direct.json()) as { error: { message: string }; [field: string]: unknown };
+    const { message } = said.error;
+    expect(body).toEqual({ ...said, detail: message, status: "error", message });
+    expect(await (await server.post("/chat/completions", tooLong)).json()).toEqual(said); // llama.cpp's own path.
     expect(body.error["type"]).toBe("exceed_context_size_error");
     expect(body.error).not.toHaveProperty("source");
     // The same for a stream: no 200 before the engine has answered.

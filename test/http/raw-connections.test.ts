@@ -80,11 +80,21 @@ test("the server answers on both loopback addresses", async () => {
 
 test("a stream that its engine cut off ends as a whole answer", async () => {
   await using other = await createWorkspace();
-  const engine = await makeMisbehavingEngine(other, [{ answers: [{ kind: "crash in the middle" }, { kind: "cut" }] }]);
+  const engine = await makeMisbehavingEngine(other, (gatePath) => [
+    {
+      answers: [
+        { kind: "crash in the middle", gate: gatePath("1") },
+        { kind: "cut", gate: gatePath("2") },
+      ],
+    },
+    { answers: [{ kind: "cut", gate: gatePath("2") }] },
+  ]);
   await using cut = await startLemonade({ workspace: other, flags: engine.flags, env: engine.env });
   await using connection = await openRawConnection(cut.port);
   for (let i = 1; i <= 2; i++) {
     await connection.send(post(`Content-Length: ${BODY.length}`, BODY));
+    await connection.until((text) => text.match(/^data: \{(?!"error")/gm)?.length === i); // What came before the break is not lost.
+    await engine.openGate(String(i));
     await connection.until((text) => text.split(END_OF_CHUNKS).length === i + 1);
   }
   expect(connection.received().match(/^data: \{"error"/gm)).toHaveLength(2);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import {
@@ -8,6 +9,7 @@ import {
   makeMisbehavingEngine,
   makeModels,
   rejection,
+  runCommand,
   startLemonade,
   until,
   type Lemonade,
@@ -160,4 +162,35 @@ describe("a busy model", () => {
     await stream.text();
     expect((await server.models()).map((model) => model.pid)).toEqual([pid]);
   });
+});
+
+test("a resident model serves whatever becomes of its files; the next load notices", async () => {
+  await using workspace = await createWorkspace();
+  const models = await makeModels(join(workspace.folder, "models"), ["plain"]);
+  await using server = await startLemonade({ workspace, flags: models.flags });
+  const ask = async (path: string) => await server.post(path, { model: "plain", prompt: "Hi", input: "Hi" });
+  expect((await ask("/v1/completions")).status).toBe(200);
+  expect(await (await ask("/v1/embeddings")).json()).toMatchObject({ error: { code: "wrong_model_kind" } });
+  await rm(models.path("plain"));
+  expect((await ask("/v1/completions")).status).toBe(200);
+  await server.post("/api/v1/unload", {});
+  expect((await ask("/v1/completions")).status).toBe(404);
+});
+
+describeWithEachEngine("a server that keeps no idle model", (engine) => {
+  test("unloads it after its last request and loads it again for the next one", async () => {
+    await using server = await startLemonade({ engine, flags: ["--idle-unload", "0"] });
+    for (let request = 1; request <= 2; request++) {
+      expect((await server.post("/v1/chat/completions", { model: "tiny", messages: HELLO })).status).toBe(200);
+      await until("it is unloaded", async () => (await server.models()).length === 0);
+    }
+    expect(server.log()).toContain("unloading tiny: no request for 0 s");
+  });
+});
+
+test("a time to keep models that is no number is refused", async () => {
+  await using workspace = await createWorkspace();
+  const { code, stderr } = await runCommand(["serve", "--port", "0", "--idle-unload", "soon"], { workspace });
+  expect(code).not.toBe(0);
+  expect(stderr).toContain('--idle-unload must be a number of seconds, but is "soon"');
 });

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { systemClock } from "../../src/hub/clock.ts";
@@ -58,4 +59,35 @@ except Timeout: sys.exit(3)`;
     waiting.stdin.end();
     if (waiting.exitCode === null) await once(waiting, "exit");
   }, 30_000);
+
+  test.skipIf(process.platform !== "linux")(
+    "on a file system without locks both take the existence of the file for one",
+    async () => {
+      await using folder = await temporaryFolder();
+      const path = join(folder.path, "abc.lock");
+      // What util-linux's program says there.
+      await writeFile(join(folder.path, "flock"), "#!/bin/sh\nexit 71\n", { mode: 0o755 });
+      const { PATH } = process.env;
+      process.env["PATH"] = `${folder.path}:${PATH}`;
+      try {
+        // huggingface_hub's choice there.
+        const soft = HOLD.replace("from huggingface_hub.utils import WeakFileLock", "from filelock import SoftFileLock as WeakFileLock");
+        const child = spawn(python, ["-c", soft, path], { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, PATH } });
+        await once(createInterface(child.stdout), "line");
+        const lock = await acquireBlobLock(path, { clock: systemClock, onWaiting: () => void child.stdin.end() });
+        const waiting = spawn(python, ["-c", soft, path], { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, PATH } });
+        const line = once(createInterface(waiting.stdout), "line");
+        expect(waiting.exitCode).toBe(null);
+        await lock[Symbol.asyncDispose]();
+        expect((await line)[0]).toBe("held");
+        waiting.stdin.end();
+        if (waiting.exitCode === null) await once(waiting, "exit");
+        await (await acquireBlobLock(path, { clock: systemClock }))[Symbol.asyncDispose]();
+        expect(await readdir(folder.path)).toEqual(["flock"]);
+      } finally {
+        process.env["PATH"] = PATH;
+      }
+    },
+    30_000,
+  );
 });

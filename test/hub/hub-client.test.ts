@@ -205,3 +205,18 @@ test("requests go through the proxy that the environment names, except to hosts 
   expect(seen).toHaveLength(1);
   proxy.close();
 });
+
+test("a list of files that goes on elsewhere is refused, not cut short", async () => {
+  await using hub = await Hub.start();
+  const server = createServer((request, response) => {
+    const isTree = request.url?.includes("/tree/");
+    response.writeHead(200, isTree ? { link: `<${hub.endpoint}/next>; rel="next"` } : {});
+    response.end(JSON.stringify(isTree ? [] : { id: "org/tiny-GGUF", sha: "a".repeat(40) }));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const asked = new HubClient(settingsFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), { clock: instantClock() });
+  const error = await refusal(asked.listFiles("org/tiny-GGUF"));
+  expect([error.code, error.message]).toEqual(["DOWNLOAD_FAILED", expect.stringContaining("on another host")]);
+  server.close();
+  server.closeAllConnections();
+});

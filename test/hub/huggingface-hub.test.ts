@@ -276,3 +276,36 @@ describe("partial files, with the version that keeps them", () => {
     expect(Buffer.compare(await readFile(at), BIG)).toBe(0);
   }, 60_000);
 });
+
+describe.each(HUGGINGFACE_HUB_VERSIONS)("a first download in its middle and huggingface_hub %s", (version) => {
+  beforeAll(async () => void (await huggingfaceHubPython(version)), 300_000);
+
+  test("its scan of the cache has nothing to complain of, and a newer commit that it brings stays the newest", async () => {
+    await using w = await world();
+    const end = Promise.withResolvers<void>();
+    const off = w.hub.faults.add({ kind: "stall", afterBytes: 1_500_000, until: end.promise });
+    const client = w.client("shared");
+    await using folder = await temporaryFolder();
+    await using jobs = await createDownloadJobs({ downloader: new Downloader({ client }), folder: folder.path });
+    const list = await client.listFiles(REPO);
+    const files = list.files.filter(({ path }) => path === "tiny-Q4_0.gguf");
+    const { id } = await jobs.start("tiny", { ...list, revision: "main", files });
+    for await (const { bytes } of jobs.watch(id)) if (bytes > 1_000_000) break;
+    await jobs.pause(id);
+    off();
+    end.resolve();
+    const python = { endpoint: w.hub.endpoint, cacheDir: w.cacheDir("shared") };
+    const scan = `
+import json
+from huggingface_hub import scan_cache_dir
+print(json.dumps([str(warning) for warning in scan_cache_dir().warnings]))`;
+    expect(await runPython(version, scan, python)).toEqual([]);
+    w.repository.commit({ ...FILES, "README.md": "# newer\n" });
+    await runPython(version, `from huggingface_hub import hf_hub_download; hf_hub_download("${REPO}", "README.md"); print(0)`, python);
+    await jobs.resume(id);
+    await jobs.wait(id);
+    const ref = join(w.cacheDir("shared"), "models--org--tiny-GGUF", "refs", "main");
+    expect(await readFile(ref, "utf8")).toBe(w.repository.head);
+    expect(await runPython(version, scan, python)).toEqual([]);
+  }, 60_000);
+});

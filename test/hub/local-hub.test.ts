@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { HUGGINGFACE_HUB_VERSIONS, Hub, huggingfaceHubPython, patternBytes, runPython } from "../fixtures/hub/index.ts";
 
 const PATTERN = patternBytes(300_000);
@@ -130,4 +133,30 @@ test("a search finds repositories by words and tags, private ones for their read
   expect(await search("search=TINY&filter=gguf&sort=downloads")).toEqual(["org/tiny-other-GGUF", "org/tiny-GGUF"]);
   expect(await search("search=tiny secret", "reader")).toEqual(["org/tiny-secret-GGUF"]);
   expect(await search("search=tiny&limit=1")).toHaveLength(1);
+});
+
+test("by hand it serves a folder, with the faults that its command line names", async () => {
+  await using folder = await temporaryFolder();
+  await mkdir(join(folder.path, "me", "tiny-GGUF"), { recursive: true });
+  await writeFile(join(folder.path, "me", "tiny-GGUF", "m-Q4_0.gguf"), "abcdef");
+  await writeFile(join(folder.path, "other"), "ghijkl");
+  const faults = ["status:429", "truncate:2", "corrupt:0", `replace:${join(folder.path, "other")}`, "slow:1000000"];
+  const words = [join(import.meta.dir, "../fixtures/hub/main.ts"), "--dir", folder.path, "--times", "1"];
+  const child = spawn(process.execPath, [...words, ...faults.flatMap((fault) => ["--fault", fault])], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    let endpoint: string | undefined;
+    for await (const line of createInterface(child.stdout)) if ((endpoint = /^HF_ENDPOINT=(.+)$/.exec(line)?.[1])) break;
+    const get = async () => await fetch(`${endpoint}/me/tiny-GGUF/resolve/main/m-Q4_0.gguf`);
+    const limited = await get();
+    expect([limited.status, limited.headers.get("retry-after")]).toEqual([429, "1"]);
+    // The others strike at once.
+    expect((await (await get()).text()).slice(1)).toBe("h");
+    expect(await (await get()).text()).toBe("abcdef");
+  } finally {
+    const ended = once(child, "exit");
+    child.kill();
+    await ended;
+  }
 });

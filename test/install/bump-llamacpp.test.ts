@@ -51,6 +51,7 @@ test("a published tag becomes the pin, with its toolkits and digests", async () 
   expect(await place.run("b12000")).toEqual({ exitCode: 0, stderr: "" });
   const table = await place.read();
   expect(table.sources["llama.cpp"]?.tag).toBe("b12000");
+  expect(table.defaults).toEqual(place.table.defaults);
   expect(table.sources["llamacpp-rocm"]).toEqual(place.table.sources["llamacpp-rocm"] as { repository: string; tag: string });
   const toolkits = new Set(table.builds.map(({ toolkit }) => toolkit));
   expect([...toolkits].filter(Boolean)).toEqual(["12.10", "13.10"]);

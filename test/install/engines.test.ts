@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readReleaseTable } from "../../src/backends/llamacpp/install/index.ts";
 import { LemonadeClient } from "../../src/client/index.ts";
@@ -78,10 +78,46 @@ describe.skipIf(process.platform !== "linux")("the command", () => {
       "llamacpp:from-source",
       "llamacpp:metal",
       "llamacpp:rocm",
+      "llamacpp:system",
       "llamacpp:vulkan",
     ]);
     expect(rows.filter((row) => row.default)).toHaveLength(1);
     expect(rows.every(({ reason }) => reason !== "")).toBe(true);
+  });
+
+  test("lists what it finds on PATH, is named or is the user's own, as system-info does", async () => {
+    const program = async (name: string, text: string): Promise<string> => {
+      const path = join(workspace.folder, name, "llama-server");
+      await mkdir(join(workspace.folder, name));
+      await writeFile(path, text, { mode: 0o755 });
+      return path;
+    };
+    const answers = '#!/bin/sh\necho "version: 9775 (de3ff81)"\n';
+    const onPath = await program("path", answers);
+    const broken = await program("broken", "#!/bin/sh\nexit 127\n");
+    const own = await program("own", answers);
+    const more = { PATH: `${join(onPath, "..")}:${process.env["PATH"]}`, LEMONADE_LLAMACPP_BIN: broken, LEMONADE_LLAMACPP_CPU_BIN: own };
+    const rows = JSON.parse((await lemonade(["backends", "--json"], more)).stdout) as { name: string }[];
+    const listed = Object.fromEntries(rows.map((row) => [row.name, row]));
+    expect(listed["llamacpp:system"]).toMatchObject({ installed: true, available: true, version: "b9775-de3ff81", path: onPath });
+    expect(listed["llamacpp:bin"]).toMatchObject({
+      installed: false,
+      available: false,
+      reason: `${broken} does not start (exit code 127)`,
+    });
+    expect(listed["llamacpp:cpu"]).toMatchObject({ installed: true, version: "your own", path: own });
+    const info = JSON.parse((await lemonade(["system-info", "--format", "json"], more)).stdout) as Record<string, unknown>;
+    expect(info).toMatchObject({
+      devices: {
+        cpu: {
+          inference_engines: {
+            "llamacpp-system": { available: true, version: "b9775-de3ff81" },
+            "llamacpp-bin": { available: false, error: expect.stringContaining("does not start") },
+            "llamacpp-cpu": { available: true, version: "your own" },
+          },
+        },
+      },
+    });
   });
 
   test("installs a version by name, which stays, and the pinned one when asked again", async () => {
@@ -103,6 +139,15 @@ describe.skipIf(process.platform !== "linux")("the command", () => {
     expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining("does not start") });
     expect(await installedTag()).toBe("b42");
     expect(await readdir(join(folder, ".."))).toEqual(["cpu"]);
+  });
+
+  test("says when the API's limit kept it from checking what it fetched, and when it may ask again", async () => {
+    await publish(PINNED);
+    releases.apiCallsLeft = 0;
+    releases.apiLimitResetSeconds = Date.UTC(2026, 0, 1, 13, 37) / 1000;
+    const installed = await lemonade(["install", "llamacpp:cpu"]);
+    expect(installed).toMatchObject({ code: 0, stderr: expect.stringMatching(/warning: .*digest.*until 13:37 UTC\. .*GITHUB_TOKEN/) });
+    expect((await lemonade(["install", "llamacpp:cpu"])).stderr).toBe("");
   });
 
   test("says what it cannot do, in one sentence each", async () => {
@@ -168,6 +213,24 @@ describe.skipIf(process.platform !== "linux")("a running server", () => {
     expect(listed).toMatchObject({ installed: true, version: PINNED, path: join(folder, "llama-server") });
     expect(await lemonade(["uninstall", "llamacpp:cpu"])).toMatchObject({ code: 0 });
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test("lists models with the engine that is there now, and also with one that does not even say its options", async () => {
+    await publish(PINNED, { prologue: `if [ "$1" = --help ]; then echo "-m, --model FILE  the model"; exit; fi` });
+    await start();
+    const planned = async () => {
+      const { data } = (await (await server.fetch("/models")).json()) as { data: { id: string; status: { args: string[] } }[] };
+      return data.find(({ id }) => id === "tiny")?.status.args[0];
+    };
+    expect(await planned()).toBeUndefined();
+    await client.install("llamacpp:cpu");
+    expect(await planned()).toBe(join(folder, "llama-server"));
+    await client.uninstall("llamacpp:cpu");
+    expect(await planned()).toBeUndefined();
+    await publish(PINNED);
+    await client.install("llamacpp:cpu");
+    expect(await planned()).toBeUndefined();
+    expect(await (await server.fetch("/props")).json()).toMatchObject({ build_info: "b0-unknown" });
   });
 
   test("tells errors by their codes", async () => {

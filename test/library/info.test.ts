@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { buildTinyModel } from "../../src/model/index.ts";
+import { buildTinyModel } from "../../src/model/tiny/index.ts";
 import { createWorkspace, runCommand, type Workspace } from "../fixtures/index.ts";
 import { Hub } from "../fixtures/hub/index.ts";
 

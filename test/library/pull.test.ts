@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { buildTinyModel, TINY_SENTENCE } from "../../src/model/index.ts";
+import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import {
   createWorkspace,
   runCommand,
@@ -59,6 +59,8 @@ describe("without a server, the command", () => {
     expect((await lemonade("list", "--downloaded", "--all")).stdout).toMatch(
       /tester\/tiny-GGUF:Q4_0 +Yes[\s\S]*tester\/tiny-GGUF:Q8_0 +Yes/,
     );
+    const listed = JSON.parse((await lemonade("list", "--downloaded", "--json")).stdout) as { id: string; downloaded: boolean }[];
+    expect(listed.filter(({ downloaded }) => downloaded).map(({ id }) => id)).toEqual([`${REPO}:Q4_0`, `${REPO}:Q8_0`, "tiny"]);
     expect(await lemonade("delete", `${REPO}:Q4_0`)).toMatchObject({ code: 0, stdout: `Deleted model: ${REPO}:Q4_0\n` });
     expect(await snapshotFiles()).toEqual(["config.json", "tiny-Q8_0.gguf"]);
     await lemonade("delete", `${REPO}:Q8_0`);
@@ -144,6 +146,46 @@ describe("without a server, the command", () => {
     const missing = await runCommand(["pull", `${REPO}:Q8_0`], { workspace, env: offline });
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/offline/i) });
     expect(hub.requests.length).toBe(before);
+  });
+});
+
+describe("a pull by hand", () => {
+  test("says where to accept the licence of a gated repository", async () => {
+    hub.add("tester/gated-GGUF", { files: { "m-Q4_0.gguf": buildTinyModel({ name: "gated" }) }, gated: "manual" });
+    const refused = await lemonade("pull", "tester/gated-GGUF:Q4_0");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(`Accept the licence at ${hub.endpoint}/tester/gated-GGUF,`) });
+  });
+
+  test("takes the projector along that a raw checkpoint is asked for with", async () => {
+    await lemonade("pull", `${REPO}:Q4_0`, "--mmproj", "mmproj-F16.gguf");
+    expect(await snapshotFiles()).toEqual(["config.json", "mmproj-F16.gguf", "tiny-Q4_0.gguf"]);
+  });
+
+  test("asks the hub what a place there means, whatever the cache has of it", async () => {
+    hub.add("tester/all-GGUF", { files: { "m-BF16.gguf": buildTinyModel({ name: "b" }), "m-F16.gguf": buildTinyModel({ name: "f" }) } });
+    await lemonade("pull", "tester/all-GGUF:BF16");
+    expect(await lemonade("pull", "tester/all-GGUF:F16")).toMatchObject({ code: 1, stderr: expect.stringContaining("several files") });
+    expect((await lemonade("pull", "tester/all-GGUF:*")).code).toBe(0);
+    expect((await lemonade("list", "--downloaded")).stdout).toContain("tester/all-GGUF:m-F16.gguf");
+  });
+
+  test("of a model that is here succeeds when the hub cannot be reached, and says so", async () => {
+    await lemonade("pull", `${REPO}:Q4_0`);
+    const away = { HF_ENDPOINT: "http://127.0.0.1:9" };
+    const again = await runCommand(["pull", `${REPO}:Q4_0`], { workspace, env: away });
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining("stays as it is here") });
+    expect((await runCommand(["pull", `${REPO}:Q8_0`], { workspace, env: away })).code).toBe(1);
+  });
+
+  test("does not fetch a model of another hub from this one", async () => {
+    const before = hub.requests.length;
+    expect(await lemonade("pull", "MiniCPM3-4B-GGUF")).toMatchObject({ code: 1, stderr: expect.stringContaining("modelscope") });
+    expect(hub.requests.length).toBe(before);
+  });
+
+  test("understands Ollama's word for no particular variant, and a flag before the name", async () => {
+    expect((await lemonade("pull", "--reasoning", "user.L", "--checkpoint", `${REPO}:latest`, "--recipe", "llamacpp")).code).toBe(0);
+    expect((await lemonade("list", "--downloaded")).stdout).toMatch(/user\.L +Yes .*reasoning/);
   });
 });
 

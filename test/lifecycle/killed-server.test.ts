@@ -7,11 +7,13 @@ import { processIdentity } from "../../src/platform/index.ts";
 import {
   createWorkspace,
   describeWithEachEngine,
+  HELP_VARIABLE,
   isAlive,
   makeMisbehavingEngine,
   makeModels,
   runCommand,
   startLemonade,
+  until,
 } from "../fixtures/index.ts";
 
 const DEAF = { ignoresExitLine: true, ignoresEndOfInput: true, ignoresSigterm: true } as const;
@@ -50,6 +52,32 @@ describe("what a killed server leaves behind", () => {
     expect([await isAlive(pid), await isAlive(forked.pid)]).toEqual([false, false]);
     expect(next.log()).toContain("left over by a killed server");
     expect((await next.post("/api/v1/load", { model_name: "tiny" })).status).toBe(200);
+  });
+
+  test.each(["forks", "forksAway"] as const)("is ended by the next start when only what it %s is left", async (how) => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, [{ [how]: true }, {}]);
+    await using killed = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    await killed.post("/api/v1/load", { model_name: "tiny" });
+    await killed.kill();
+    const [{ pid }, forked] = [await engine.noted("start"), await engine.noted("forked")];
+    await until("the engine itself has ended", async () => !(await isAlive(pid)));
+    expect(await isAlive(forked.pid)).toBe(true);
+
+    await using next = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+    expect(await isAlive(forked.pid)).toBe(false);
+    expect(next.log()).toContain("left over by a killed server");
+  });
+
+  test("is nothing where an old build of llama-server does not look at its input: a shell ends it", async () => {
+    await using workspace = await createWorkspace();
+    const engine = await makeMisbehavingEngine(workspace, [{ ignoresExitLine: true, ignoresEndOfInput: true }]);
+    const help = ["-m, --model FNAME", "--host HOST", "--port PORT"].join("\n");
+    await using server = await startLemonade({ workspace, flags: engine.flags, env: { ...engine.env, [HELP_VARIABLE]: help } });
+    expect((await server.post("/api/v1/load", { model_name: "tiny" })).status).toBe(200);
+    await server.kill();
+    await workspace.quiet();
+    expect((await engine.journal("asked to end")).at(-1)?.how).toBe("SIGTERM");
   });
 
   test("is ended by `lemonade stop`, too", async () => {

@@ -92,6 +92,21 @@ describe.concurrent("shutdown", () => {
     await expectNothingLeft(running);
   });
 
+  test("a second signal does not wait for a stubborn engine that is still loading", async () => {
+    const stubborn = { ignoresExitLine: true, ignoresEndOfInput: true, ignoresSigterm: true };
+    await using running = await serveOn((gatePath) => [{ ...stubborn, gate: gatePath("never") }]);
+    const asked = running.server.post("/api/v1/load", { model_name: "tiny" });
+    const { pid } = await running.engine.noted("start");
+    process.kill(pid, "SIGSTOP"); // Not even SIGTERM reaches it.
+    running.server.signal("SIGTERM");
+    expect((await asked).status).toBe(503);
+    const startedMs = performance.now();
+    running.server.signal("SIGTERM");
+    expect(await running.server.exited).toEqual({ code: 0, signal: null });
+    process.stdout.write(`      a second signal took ${(performance.now() - startedMs).toFixed(0)} ms\n`);
+    await expectNothingLeft(running);
+  });
+
   test("a stream that goes on past the deadline ends with an error event", async () => {
     await using running = await serveOn(() => [{ answers: [{ kind: "flood" }] }]);
     const response = await running.server.post("/v1/chat/completions", REQUEST);

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { buildTinyModel } from "../../src/model/tiny/index.ts";
 import {
   createWorkspace,
-  describeWith,
   describeWithEachEngine,
   makeMisbehavingEngine,
   startLemonade,
@@ -24,7 +23,8 @@ async function failureOf(server: Lemonade, model: string): Promise<Failure> {
   const messages = [{ role: "user", content: "hi" }];
   const response = await server.post("/v1/chat/completions", { model, messages, stream: true });
   const { error } = (await response.json()) as { error: { code: string; message: string } };
-  expect(await server.models()).toEqual([]);
+  // Whoever looks later learns why, too.
+  expect(await server.models()).toEqual([expect.objectContaining({ model_name: model, state: "failed", pid: null })]);
   return { status: response.status, ...error };
 }
 
@@ -61,7 +61,8 @@ describeWithEachEngine("a file that cannot be loaded", (engine) => {
     const before = await server.models();
     expect((await server.post("/api/v1/load", { model_name: "bad" })).status).toBe(422);
     // The memory that an engine holds drifts by itself.
-    expect(await server.models()).toEqual(before.map((model) => ({ ...model, memory_bytes: expect.any(Number) })));
+    const resident = (await server.models()).filter(({ model_name: name }) => name !== "bad");
+    expect(resident).toEqual(before.map((model) => ({ ...model, memory_bytes: expect.any(Number) })));
   });
 
   test("is told as what it is: an architecture that nobody knows", async () => {
@@ -139,16 +140,24 @@ describe("an engine that does not start", () => {
   });
 });
 
-describeWith("llamacpp", "engine arguments", (engine) => {
+describeWithEachEngine("engine arguments", (engine) => {
+  const flagsWith = (args: string) => ["--llamacpp-args", `${engine === "llamacpp" ? "--threads 1 " : ""}${args}`];
+
   test.each([
     ["--no-such-flag", "--no-such-flag"],
     ["--port 1", "--port"],
     ["-m other.gguf", "-m"],
   ])("that the engine does not know or that are ours are refused before it starts: %s", async (args, named) => {
-    await using server = await startLemonade({ engine, flags: ["--llamacpp-args", args] });
-    const { status, message } = await failureOf(server, "tiny");
-    expect(status).toBe(422);
-    expect(message).toContain(`argument ${named}`);
+    await using server = await startLemonade({ engine, flags: flagsWith(args) });
+    const { status, code, message } = await failureOf(server, "tiny");
+    expect({ status, code }).toEqual({ status: 422, code: "config_invalid" });
+    expect(message).toMatch(new RegExp(`argument:? ${named}\\b`));
+  });
+
+  test("of the command and then of the load reach it, after those of lemonade", async () => {
+    await using server = await startLemonade({ engine, flags: [...flagsWith("--top-k 7"), "--log-level", "debug"] });
+    expect((await server.post("/api/v1/load", { model_name: "tiny", llamacpp_args: "--top-p 0.5" })).status).toBe(200);
+    expect(server.log()).toMatch(/starting .* --port \d+ .*--top-k 7 --top-p 0\.5\n/);
   });
 });
 

@@ -1,8 +1,11 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import {
   createLlamaServer,
+  endLeftovers,
   formatError,
   resolveExecutable,
   StartupError,
@@ -12,6 +15,7 @@ import {
 } from "../../src/backends/llamacpp/llama-server/index.ts";
 import { makeFakeEngine, type FakeEngine, type FakeEngineBehaviour } from "../../src/backends/llamacpp/llama-server/testing/index.ts";
 import { isAlive } from "../fixtures/processes.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import { until } from "../fixtures/until.ts";
 import { rejection } from "../fixtures/rejection.ts";
 
@@ -253,3 +257,29 @@ describe.skipIf(process.platform === "win32")("a llama-server process", () => {
     expect(existsSync(engine.lookupPath)).toBe(false);
   });
 });
+
+test.skipIf(process.platform === "win32")(
+  "what a killed program has left behind is ended by the next one, and nothing else is",
+  async () => {
+    await using folder = await temporaryFolder();
+    await using engine = await makeFakeEngine({ ignoresEndOfInput: true });
+    const options = { alias: "a", executable: engine.executable, model: engine.model, recordsDir: folder.path };
+    const program = `
+    import { createLlamaServer } from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)};
+    const server = await createLlamaServer(${JSON.stringify(options)});
+    await server.start({ intervalMs: 5 });
+    process.stdout.write(String(server.pid));`;
+    const parent = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+    const [said] = (await once(parent.stdout, "data")) as [Buffer];
+    const left = Number(said.toString());
+    parent.kill("SIGKILL");
+    await once(parent, "exit");
+    expect(await isAlive(left)).toBe(true);
+
+    await using mine = await createLlamaServer(options);
+    await mine.start({ intervalMs: 5 });
+    expect(await endLeftovers(folder.path)).toEqual([engine.executable]);
+    expect([await isAlive(left), await isAlive(mine.pid!)]).toEqual([false, true]);
+    expect(await endLeftovers(folder.path)).toEqual([]);
+  },
+);

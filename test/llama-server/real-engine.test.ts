@@ -12,7 +12,7 @@ import {
   type StartOptions,
   type StartupError,
 } from "../../src/backends/llamacpp/llama-server/index.ts";
-import { buildTinyModel, describeTinyModel, TINY_SENTENCE } from "../../src/model/index.ts";
+import { buildTinyModel, describeTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import { describeWith, ENGINES_FOLDER } from "../fixtures/index.ts";
 import { isAlive } from "../fixtures/processes.ts";
 import { rejection } from "../fixtures/rejection.ts";

@@ -4,8 +4,9 @@ import { cp, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { findNode } from "../../scripts/find-node.ts";
-import { buildTinyModel, TINY_SENTENCE } from "../../src/model/index.ts";
+import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import { describeWith, ENGINES_FOLDER } from "../fixtures/index.ts";
+import { makeZip, ReleaseServer } from "../fixtures/releases/index.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 // It compiles the library, and the first time it fetches a Node.
@@ -34,12 +35,27 @@ try {
 await engine[Symbol.asyncDispose]();
 `;
 
+/** A program of somebody who brings engines for another platform along, from the mirror that is its argument. */
+const PROVISIONING = `
+import { EXEC_NAME, executableName, extractArchive, installBinaries, resolveExecutable } from "lemon.ts";
+import { readdir, readFile } from "node:fs/promises";
+const [mirrorUrl, binDir, archive] = process.argv.slice(2);
+const target = "aarch64-apple-darwin";
+const options = { mirrorUrl, binDir, target, variants: ["metal"] };
+const [metal] = await installBinaries(options);
+console.log(metal.tag, metal.executable === await resolveExecutable({ lookupPath: binDir, target, name: executableName(target) }));
+console.log(await readFile(metal.executable, "utf8"), (await installBinaries(options))[0].wasInstalledAlready);
+await extractArchive(archive, binDir + "/unpacked");
+console.log((await readdir(binDir + "/unpacked")).join(), EXEC_NAME.startsWith("llama-server"));
+`;
+
 describeWith("llamacpp", "the library, installed as a package", () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let node: string;
   const programs = () => ({
     example: join(folder.path, "llama-server.ts"),
     fakes: join(folder.path, "fakes.mjs"),
+    provisioning: join(folder.path, "provisioning.mjs"),
     model: join(folder.path, "tiny.gguf"),
   });
 
@@ -60,6 +76,7 @@ describeWith("llamacpp", "the library, installed as a package", () => {
     }
     await cp(join(root, "examples", "llama-server.ts"), programs().example);
     await writeFile(programs().fakes, FAKES);
+    await writeFile(programs().provisioning, PROVISIONING);
     await writeFile(programs().model, buildTinyModel());
     node = await findNode();
   });
@@ -72,6 +89,19 @@ describeWith("llamacpp", "the library, installed as a package", () => {
     expect(onNode.stdout).toContain(`example says: ${TINY_SENTENCE}\n${TINY_SENTENCE} (in `);
     expect(onNode.stdout).toContain("state: stopped, exit code 0");
     expect(onNode.stdout).toContain("Die Modelldatei existiert nicht: $HF_HOME/hub/model.gguf.");
+  });
+
+  test("brings engines on Node and on Bun", async () => {
+    await using server = await ReleaseServer.start();
+    const zip = makeZip([{ path: "llama-server", text: "an engine" }]);
+    server.publish("BodhiSearch/llama.cpp", "server-1", { "llama-server--aarch64-apple-darwin--metal.zip": zip });
+    const archive = join(folder.path, "some.zip");
+    await writeFile(archive, zip);
+    for (const program of [node, process.execPath]) {
+      const binDir = join(folder.path, program === node ? "bin-node" : "bin-bun");
+      const { stdout } = await run(program, [programs().provisioning, server.url, binDir, archive], { cwd: folder.path });
+      expect(stdout).toBe("server-1 true\nan engine true\nllama-server true\n");
+    }
   });
 
   test("has test utilities that work on Node and on Bun", async () => {

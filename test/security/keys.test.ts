@@ -14,6 +14,7 @@ beforeAll(async () => {
   workspace = await createWorkspace();
   for (const scopes of ["infer", "manage", "admin"])
     keys[scopes] = (await command("keys", "add", `for-${scopes}`, "--scopes", scopes)).stdout.trim();
+  keys["both"] = (await command("keys", "add", "for-both", "--scopes", "infer,manage")).stdout.trim();
   server = await startLemonade({ workspace });
 });
 afterAll(async () => {
@@ -54,6 +55,32 @@ describe("API keys", () => {
     expect((await server.post("/v1/log-level", { level: "info" }, withKey("admin"))).status).toBe(200);
   });
 
+  test("who only asks models changes none: no reading of folders anew, no adapter, slot or property of an engine", async () => {
+    const body = { method: "POST", body: JSON.stringify({ model: "tiny" }) };
+    const list = { method: "POST", body: "[]" };
+    for (const [path, init] of [
+      ["/models?reload=1", {}],
+      ["/v1/models?reload=1", {}],
+      ["/lora-adapters?model=tiny", list],
+      ["/slots/0?action=erase", body],
+      ["/props", body],
+    ] as const) {
+      const status = async (name: string) => (await server.fetch(path, { ...withKey(name), ...init })).status;
+      expect([path, await status("infer")]).toEqual([path, 403]);
+      if (init === list || init === body) expect([path, await status("manage")]).not.toEqual([path, 403]);
+    }
+    expect((await server.fetch("/v1/models?reload=1", withKey("both"))).status).toBe(200);
+  });
+
+  test("a page that may use the server reads why its key is refused, and why a feature is", async () => {
+    const headers = { origin: "http://localhost:3000", authorization: `Bearer ${keys["infer"]}` };
+    for (const path of ["/v1/downloads", "/tools"]) {
+      const response = await server.fetch(path, { headers });
+      expect([path, response.status]).toEqual([path, 403]);
+      expect(response.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
+    }
+  });
+
   test("health and live stay open, but tell a stranger nothing of the models", async () => {
     await server.post("/v1/load", { model_name: "tiny" }, withKey("manage"));
     expect(await (await server.fetch("/api/v1/health")).json()).toMatchObject({ status: "ok", model_loaded: null, all_models_loaded: [] });
@@ -62,11 +89,11 @@ describe("API keys", () => {
   });
 
   test("a caller who does not manage models reaches no file by its path", async () => {
-    const path = join(server.cacheDir, "models", "tiny.gguf");
-    const chat = (name: string) => server.post("/v1/chat/completions", { model: path, messages: [] }, withKey(name));
-    const refused = await chat("infer");
-    expect(refused.status).toBe(404);
-    expect(await refused.json()).toMatchObject({ error: { code: "model_not_found" } });
+    for (const path of [join(server.cacheDir, "models", "tiny.gguf"), ".", "..", "./models", "~/models"]) {
+      const refused = await server.post("/v1/chat/completions", { model: path, messages: [] }, withKey("infer"));
+      expect([path, refused.status]).toEqual([path, 404]);
+      expect(await refused.json()).toMatchObject({ error: { code: "model_not_found" } });
+    }
   });
 
   test("the text of an error shows paths and engine output only to who administers the server", async () => {
@@ -90,8 +117,13 @@ describe("API keys", () => {
 describe("an address that others can reach", () => {
   test("is refused without a key, and the command says what to do", async () => {
     await using fresh = await createWorkspace();
-    const { code, stderr } = await runCommand(["serve", "--host", "0.0.0.0", "--port", "0"], { workspace: fresh });
-    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("lemonade keys add NAME") });
+    for (const host of ["0.0.0.0", "127.example.org"]) {
+      const { code, stderr } = await runCommand(["serve", "--host", host, "--port", "0"], {
+        workspace: fresh,
+        env: { LEMONADE_WITHOUT_API_KEY: "0" },
+      });
+      expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("lemonade keys add NAME") });
+    }
   });
 
   test("is fine once the user says that no key is wanted", async () => {

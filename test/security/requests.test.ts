@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { startLemonade, type Lemonade } from "../fixtures/index.ts";
+import { openRawConnection, startLemonade, type Lemonade } from "../fixtures/index.ts";
 
 let server: Lemonade;
 beforeAll(async () => {
@@ -50,6 +50,24 @@ describe("Host", () => {
     expect(answer).toStartWith("HTTP/1.1 403");
     expect(answer).toContain("host_not_allowed");
   });
+
+  test("what is no host at all is refused, and the answer shows nothing of the server's inside", async () => {
+    for (const host of ["]]][", "a b", "", "user@localhost", "localhost/x", "localhost:99999", "[::1", "[::1]evil.com", "[127.0.0.1]"]) {
+      const answer = await get("/live", { Host: host });
+      expect([host, answer]).toEqual([host, expect.stringMatching(/^HTTP\/1\.1 403 /)]);
+      expect(answer).toContain("host_not_allowed");
+      expect(answer).not.toContain(process.cwd());
+    }
+  });
+
+  test("a client of HTTP/1.0 needs none: it gets the path that it asks for", async () => {
+    const ask = async (line: string, body = "") => await raw(`${line} HTTP/1.0\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    expect(await ask("GET /live")).toStartWith("HTTP/1.1 200");
+    expect(await ask("GET /v1/models/tiny?details=true")).toContain('"architecture"');
+    expect(await ask("GET /nowhere")).toContain("endpoint_not_found");
+    expect(await ask("PUT /v1/models")).toContain("/v1/models takes GET or HEAD");
+    expect(await ask("POST /v1/log-level", '{"level":"info"}')).toStartWith("HTTP/1.1 200");
+  });
 });
 
 describe("Origin", () => {
@@ -63,7 +81,14 @@ describe("Origin", () => {
   });
 
   test("foreign pages are refused, also one whose name only begins like an allowed one", async () => {
-    for (const origin of ["https://evil.example.com", "https://chat.example.org.evil.com", "http://localhost.evil.com", "null"]) {
+    for (const origin of [
+      "https://evil.example.com",
+      "https://chat.example.org.evil.com",
+      "http://localhost.evil.com",
+      "http://127.evil.com",
+      "http://127.0.0.1.evil.com",
+      "null",
+    ]) {
       const response = await server.post("/v1/chat/completions", { model: "tiny" }, { headers: { origin } });
       expect(response.status).toBe(403);
       expect(response.headers.get("access-control-allow-origin")).toBeNull();
@@ -100,6 +125,9 @@ describe("strange requests", () => {
     const body = `{"model":"tiny","messages":[],"x":${"[".repeat(depth)}${"]".repeat(depth)}}`;
     const response = await server.fetch("/v1/chat/completions", { method: "POST", body });
     expect(response.status).toBe(400);
+    const adapters = `${"[".repeat(depth)}${"]".repeat(depth)}`;
+    const refused = await server.fetch("/lora-adapters?model=tiny", { method: "POST", body: adapters });
+    expect(await refused.json()).toMatchObject({ message: expect.stringContaining("nested too deeply") });
     expect(await server.models()).toEqual([]);
   });
 
@@ -108,6 +136,14 @@ describe("strange requests", () => {
       until: "\r\n\r\n",
     });
     expect(answer).toStartWith("HTTP/1.1 413");
+  });
+
+  test("a body in chunks above the limit is refused before it has ended", async () => {
+    await using connection = await openRawConnection(server.port);
+    await connection.send("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(2 ** 20, " "), Buffer.from("\r\n")]);
+    for (let sentMiB = 0; sentMiB <= 100; sentMiB++) await connection.send(chunk);
+    expect(await connection.until((text) => text.includes("\r\n\r\n"))).toStartWith("HTTP/1.1 413");
   });
 
   test("headers above the limit are refused", async () => {

@@ -1,6 +1,6 @@
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { acquireFileLock } from "../install/file-lock.ts";
+import { acquireFileLock } from "../../platform/index.ts";
 import { InstallFailedError } from "../install/install-error.ts";
 import type { InstallProgressListener } from "../install/install-progress.ts";
 import { readBuildMarkers, writeBuildMarkers } from "../install/installed-build.ts";

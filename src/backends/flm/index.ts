@@ -1,6 +1,5 @@
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess } from "../engine-process.ts";
-import { tieToParent } from "../install/tie-to-parent.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
 import { flmMissing, type FlmProgram } from "./flm-program.ts";
 
@@ -39,10 +38,9 @@ export function createFlmBackend({ context, program, install }: FlmOptions): Bac
         backend: "flm",
         context,
         request,
-        // Unlike llama-server it does not end when its standard input closes.
-        plansFor: (port) => [tieToParent(command, serveArguments(request, port))],
+        plansFor: (port) => [{ command, args: serveArguments(request, port) }],
         healthPath: READY_PATH,
-        takesExitLine: false,
+        followsInput: false,
         upstreamModel: tag,
       });
     },

@@ -2,13 +2,15 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage } from "../../errors.ts";
+import { acquireFileLock } from "../../platform/index.ts";
 import {
-  acquireFileLock,
+  downloadProgress,
   InstallFailedError,
   makeExecutable,
   offlineError,
   ReleaseHost,
   runCommand,
+  unverifiedWarning,
   type DownloadFile,
   type InstallProgressListener,
   type ReleaseHostOptions,
@@ -41,6 +43,8 @@ export interface InstalledFlm {
   readonly executable: string;
   readonly version: string;
   readonly wasInstalledAlready: boolean;
+  /** Sentences for the user: it works, but not as hoped. */
+  readonly warnings: readonly string[];
 }
 
 /** The installer shows windows to somebody who may be at lunch. */
@@ -61,7 +65,7 @@ export async function installFlm(options: InstallFlmOptions): Promise<InstalledF
   if (platform !== "win32") {
     const here = await installed(program, signal);
     if (here === undefined) throw flmMissing(platform);
-    return { ...here, wasInstalledAlready: true };
+    return { ...here, wasInstalledAlready: true, warnings: [] };
   }
   checkNpuDriver(options.driverVersion);
   await mkdir(options.downloadsDir, { recursive: true });
@@ -70,13 +74,14 @@ export async function installFlm(options: InstallFlmOptions): Promise<InstalledF
     signal,
   });
   const here = await installed(program, signal);
-  if (here !== undefined && !force && compareVersions(here.version, wanted) >= 0) return { ...here, wasInstalledAlready: true };
+  if (here !== undefined && !force && compareVersions(here.version, wanted) >= 0)
+    return { ...here, wasInstalledAlready: true, warnings: [] };
   if (isOffline) {
-    if (here !== undefined) return { ...here, wasInstalledAlready: true };
+    if (here !== undefined) return { ...here, wasInstalledAlready: true, warnings: [] };
     throw offlineError("FastFlowLM");
   }
-  await downloadAndRun(options, { wanted, isUpgrade: here !== undefined });
-  return { ...(await verify(options, wanted)), wasInstalledAlready: false };
+  const warnings = await downloadAndRun(options, { wanted, isUpgrade: here !== undefined });
+  return { ...(await verify(options, wanted)), wasInstalledAlready: false, warnings };
 }
 
 async function installed(
@@ -87,24 +92,21 @@ async function installed(
   return executable === undefined ? undefined : { executable, version: (await program.version(signal)) ?? "v0" };
 }
 
-async function downloadAndRun(options: InstallFlmOptions, { wanted, isUpgrade }: { wanted: string; isUpgrade: boolean }): Promise<void> {
+async function downloadAndRun(
+  options: InstallFlmOptions,
+  { wanted, isUpgrade }: { wanted: string; isUpgrade: boolean },
+): Promise<readonly string[]> {
   const { downloadsDir, downloadFile, env, onProgress, signal } = options;
   const { repository, installer } = FLM_POLICY;
   const host = new ReleaseHost(options);
   const destination = join(downloadsDir, `flm-${wanted}-setup.exe`);
+  const { sha256, warnings } = await publishedDigest(host, wanted, signal);
   try {
     await downloadFile({
       url: host.downloadUrl(repository, wanted, installer),
       destination,
-      sha256: await publishedDigest(host, wanted, signal),
-      onProgress: (bytesDone, bytesTotal) =>
-        onProgress?.({
-          stage: "downloading",
-          detail: installer,
-          bytesDone,
-          bytesTotal,
-          fraction: bytesTotal === undefined || bytesTotal === 0 ? undefined : bytesDone / bytesTotal,
-        }),
+      sha256,
+      onProgress: downloadProgress(installer, onProgress),
       signal,
     }).catch((error: unknown) => {
       signal?.throwIfAborted();
@@ -119,19 +121,25 @@ async function downloadAndRun(options: InstallFlmOptions, { wanted, isUpgrade }:
         hint: `Install it by hand from ${FLM_POLICY.releasesPage}.`,
       });
     }
+    return warnings;
   } finally {
     await rm(destination, { force: true });
   }
 }
 
+interface Digest {
+  readonly sha256: string | undefined;
+  readonly warnings: readonly string[];
+}
+
 /** Where the API does not answer, the file comes without a digest, over the encrypted connection alone. */
-async function publishedDigest(host: ReleaseHost, tag: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+async function publishedDigest(host: ReleaseHost, tag: string, signal: AbortSignal | undefined): Promise<Digest> {
   try {
     const assets = await host.listAssets(FLM_POLICY.repository, tag, signal);
-    return assets?.find(({ name }) => name === FLM_POLICY.installer)?.sha256;
+    return { sha256: assets?.find(({ name }) => name === FLM_POLICY.installer)?.sha256, warnings: [] };
   } catch (error) {
-    if (error instanceof InstallFailedError) return undefined;
-    throw error;
+    if (!(error instanceof InstallFailedError)) throw error;
+    return { sha256: undefined, warnings: [unverifiedWarning(`FastFlowLM ${tag}`, error)] };
   }
 }
 

@@ -8,11 +8,13 @@ import { checkEntryPath, checkLinkTarget } from "./archive-entry.ts";
 import { archiveFormat, readArchive, type ReadEntry } from "./archive-readers.ts";
 import { InstallFailedError } from "./install-error.ts";
 
+/** Limits for an archive that nobody trusts, and who hears how far it is. */
 export interface ExtractOptions {
   /** Most bytes that the archive may unpack to. Defaults to 16 GiB; the largest engine builds are a few. */
   readonly maxBytes?: number | undefined;
   /** Most entries. Defaults to 20 000. */
   readonly maxEntries?: number | undefined;
+  /** Called with the bytes written so far. */
   readonly onProgress?: ((bytesDone: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -21,13 +23,14 @@ const DEFAULT_MAX_BYTES = 16 * 2 ** 30;
 const DEFAULT_MAX_ENTRIES = 20_000;
 
 /**
- * Unpacks an archive into a folder that is empty and ours. Entries or links that would leave it, devices, and absurd sizes fail the
+ * Unpacks an archive (zip, tar.gz, tar.xz) into a folder that is empty and ours, or not there yet. Entries or links that would leave it, devices, and absurd sizes fail the
  * whole archive: one such entry means that nothing in it can be trusted. The folder is then in any state, and the caller removes it.
  * @throws `INSTALL_FAILED` with what is wrong.
  */
 export async function extractArchive(archive: string, folder: string, options: ExtractOptions = {}): Promise<void> {
   const format = archiveFormat(archive);
   if (format === undefined) throw new InstallFailedError(`${archive} is no archive of a kind that can be unpacked (zip, tar.gz, tar.xz)`);
+  await mkdir(folder, { recursive: true });
   const extraction = new Extraction(await realpath(folder), options);
   try {
     for await (const entry of readArchive(archive, format)) {

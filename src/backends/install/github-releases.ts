@@ -11,17 +11,22 @@ export interface ReleaseHostOptions {
 
 export interface PublishedAsset {
   readonly name: string;
-  readonly sizeBytes: number;
   readonly url: string;
   readonly sha256: string | undefined;
 }
 
+export interface PublishedRelease {
+  readonly tag: string;
+  readonly createdAtMs: number;
+  readonly assets: readonly PublishedAsset[];
+}
+
 const Release = v.object({
   tag_name: v.string(),
+  created_at: v.nullish(v.string()),
   assets: v.array(
     v.object({
       name: v.string(),
-      size: v.number(),
       browser_download_url: v.string(),
       // Published for every file uploaded since June 2025.
       digest: v.nullish(v.string()),
@@ -57,15 +62,31 @@ export class ReleaseHost {
     const response = await this.#get(`/repos/${repository}/releases/tags/${encodeURIComponent(tag)}`, signal);
     if (response.status === 404) return undefined;
     if (!response.ok) throw apiError(response, this.#token !== undefined);
-    const release = v.safeParse(Release, await response.json().catch(() => undefined));
-    if (!release.success) throw new InstallFailedError(`${response.url} answered with something that is no release`);
-    return release.output.assets.map(({ name, size, digest }) => ({
-      name,
-      sizeBytes: size,
-      // Not the address of the answer: a mirror may have copied the answer from GitHub.
-      url: this.downloadUrl(repository, tag, name),
-      sha256: /^sha256:([0-9a-f]{64})$/.exec(digest ?? "")?.[1],
-    }));
+    return this.#describe(repository, await parse(Release, response)).assets;
+  }
+
+  /**
+   * The last hundred releases, in no particular order, or `undefined` when there is no such repository.
+   * @throws `INSTALL_FAILED` as {@link listAssets}.
+   */
+  async listReleases(repository: string, signal?: AbortSignal): Promise<readonly PublishedRelease[] | undefined> {
+    const response = await this.#get(`/repos/${repository}/releases?per_page=100`, signal);
+    if (response.status === 404) return undefined;
+    if (!response.ok) throw apiError(response, this.#token !== undefined);
+    return (await parse(v.array(Release), response)).map((release) => this.#describe(repository, release));
+  }
+
+  #describe(repository: string, { tag_name: tag, created_at: createdAt, assets }: v.InferOutput<typeof Release>): PublishedRelease {
+    return {
+      tag,
+      createdAtMs: Date.parse(createdAt ?? "") || 0,
+      assets: assets.map(({ name, digest }) => ({
+        name,
+        // Not the address of the answer: a mirror may have copied the answer from GitHub.
+        url: this.downloadUrl(repository, tag, name),
+        sha256: /^sha256:([0-9a-f]{64})$/.exec(digest ?? "")?.[1],
+      })),
+    };
   }
 
   async #get(path: string, signal: AbortSignal | undefined): Promise<Response> {
@@ -89,6 +110,17 @@ export class ReleaseHost {
       });
     }
   }
+}
+
+async function parse<T>(schema: v.GenericSchema<unknown, T>, response: Response): Promise<T> {
+  const parsed = v.safeParse(schema, await response.json().catch(() => undefined));
+  if (!parsed.success) throw new InstallFailedError(`${response.url} answered with something that is no release`);
+  return parsed.output;
+}
+
+/** Files whose names are known come without the API too, unlike the digests that they should have: the user is told. */
+export function unverifiedWarning(what: string, { message, hint }: InstallFailedError): string {
+  return `${what} could not be compared with its published digest: ${message}.${hint === undefined ? "" : ` ${hint}`}`;
 }
 
 function apiError(response: Response, hasToken: boolean): InstallFailedError {

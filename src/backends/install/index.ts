@@ -1,10 +1,10 @@
+export { archiveFormat, type ArchiveFormat } from "./archive-readers.ts";
 export { extractArchive, makeExecutable, unwrapSingleFolder, type ExtractOptions } from "./extract-archive.ts";
 export { describeProgress } from "./describe-progress.ts";
-export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export type { DownloadFile, FileDownload } from "./file-download.ts";
-export { ReleaseHost, type PublishedAsset, type ReleaseHostOptions } from "./github-releases.ts";
+export { ReleaseHost, unverifiedWarning, type PublishedAsset, type PublishedRelease, type ReleaseHostOptions } from "./github-releases.ts";
 export { InstallFailedError, offlineError } from "./install-error.ts";
-export type { InstallProgress, InstallProgressListener, InstallStage } from "./install-progress.ts";
+export { downloadProgress, type InstallProgress, type InstallProgressListener, type InstallStage } from "./install-progress.ts";
 export { readBuildMarkers, writeBuildMarkers, type BuildMarkers } from "./installed-build.ts";
 export {
   createStagingFolder,

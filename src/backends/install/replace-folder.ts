@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { InstallFailedError } from "./install-error.ts";
@@ -8,7 +7,7 @@ export const previousFolder = (folder: string): string => `${folder}.previous`;
 
 /** A fresh sibling of `folder`: same file system, so that one rename moves it into place. */
 export async function createStagingFolder(folder: string): Promise<string> {
-  const staging = `${folder}.staging-${randomUUID()}`;
+  const staging = `${folder}.staging-${crypto.randomUUID()}`;
   await mkdir(dirname(folder), { recursive: true });
   await mkdir(staging);
   return staging;

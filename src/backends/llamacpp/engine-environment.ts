@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { LlamaCppExecutable } from "./find-executable.ts";
+import { readEnvFile } from "./install/read-env-file.ts";
 
 /**
  * What a llama-server gets on top of the environment it inherits. The libraries beside the executable are found first, and the child
@@ -13,4 +14,13 @@ export function engineEnvironment(found: LlamaCppExecutable, env: Readonly<Recor
     result[variable] = [dirname(found.path), env[variable]].filter(Boolean).join(":");
   }
   return result;
+}
+
+/** The same, with the variables in the file beside the executable, such as the device of a ROCm build; those that are set already win. */
+export async function launchEnvironment(
+  found: LlamaCppExecutable,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Record<string, string>> {
+  const beside = Object.entries(await readEnvFile(found.path)).filter(([name]) => env[name] === undefined);
+  return { ...Object.fromEntries(beside), ...engineEnvironment(found, env) };
 }

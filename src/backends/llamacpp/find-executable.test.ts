@@ -26,6 +26,7 @@ test("of several builds the best one that can use this machine is taken", async 
   expect(await find()).toEqual({ path: vulkan, variant: "vulkan" });
   expect(await find({ usableVariants: async () => ["cpu"] })).toEqual({ path: cpu, variant: "cpu" });
   expect(await find({ usableVariants: async () => ["vulkan", "cpu"] })).toEqual({ path: vulkan, variant: "vulkan" });
+  expect(await find({ usableVariants: async () => undefined })).toEqual({ path: vulkan, variant: "vulkan" });
 });
 
 test("a single build is taken without a question about the machine", async () => {

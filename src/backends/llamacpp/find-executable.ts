@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { RUN_ORDER } from "./install/release-variants.ts";
 
-/** The file name of the program on this system. */
+/** The file name of the engine on this system: `llama-server`, on Windows `llama-server.exe`. */
 export const EXECUTABLE: string = process.platform === "win32" ? "llama-server.exe" : "llama-server";
 
 export interface LlamaCppExecutable {
@@ -10,9 +11,6 @@ export interface LlamaCppExecutable {
   /** Folder below `<binDir>/llamacpp`, or `bin` for a named path and `system` for one on PATH. */
   readonly variant: string;
 }
-
-/** Variants in the order in which an installed one is taken when none is asked for. */
-const PREFERENCE = ["metal", "cuda", "rocm", "vulkan", "from-source", "cpu"] as const;
 
 export interface FindOptions {
   /** Path named by `--llamacpp-bin` or `LEMONADE_LLAMACPP_BIN`: when given, only this one counts. */
@@ -23,8 +21,8 @@ export interface FindOptions {
   readonly searchPath: string | undefined;
   /** The user's own executables by variant; each takes the place of an installed one while its file is there. */
   readonly own?: Readonly<Record<string, string>> | undefined;
-  /** Variants that can use this machine's hardware: asked when several are installed, of which these are taken first. */
-  readonly usableVariants?: (() => Promise<readonly string[]>) | undefined;
+  /** Variants that can use this machine's hardware, if that is known: asked when several are installed, of which these are taken first. */
+  readonly usableVariants?: (() => Promise<readonly string[] | undefined>) | undefined;
 }
 
 /** Where a `llama-server` is, looked up in this order: the named path, the install folder, PATH. */
@@ -33,16 +31,15 @@ export async function findExecutable(options: FindOptions): Promise<LlamaCppExec
   if (named !== undefined) return (await isExecutable(named)) ? { path: named, variant: "bin" } : undefined;
   if (variant !== "system") {
     const installed: LlamaCppExecutable[] = [];
-    for (const candidate of variant === "auto" ? PREFERENCE : [variant]) {
+    for (const candidate of variant === "auto" ? RUN_ORDER : [variant]) {
       const mine = own[candidate];
       const path = mine !== undefined && (await isExecutable(mine)) ? mine : await findInFolder(join(binDir, "llamacpp", candidate));
       if (path !== undefined) installed.push({ path, variant: candidate });
     }
-    if (installed.length > 1 && usableVariants !== undefined) {
-      // A build for a GPU that is not here would run on the CPU, worse than one that was made for it.
-      const usable = ["from-source", ...(await usableVariants())];
-      return installed.find((one) => usable.includes(one.variant)) ?? installed[0];
-    }
+    // A build for a GPU that is not here would run on the CPU, worse than one that was made for it.
+    const usable = installed.length > 1 ? await usableVariants?.() : undefined;
+    const fitting = usable && installed.find(({ variant: one }) => one === "from-source" || usable.includes(one));
+    if (fitting !== undefined) return fitting;
     if (installed[0] !== undefined) return installed[0];
     if (variant !== "auto") return undefined;
   }

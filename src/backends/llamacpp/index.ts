@@ -1,13 +1,14 @@
-import { errorMessage, RouterError } from "../../errors.ts";
+import { errorMessage, InstanceExitedError, RouterError } from "../../errors.ts";
 import type { Backend, BackendContext } from "../backend.ts";
 import { EngineProcess, type LaunchPlan } from "../engine-process.ts";
-import { engineEnvironment } from "./engine-environment.ts";
-import { findExecutable, type LlamaCppExecutable } from "./find-executable.ts";
-import { readEnvFile } from "./install/read-env-file.ts";
+import { explainStartFailure } from "../explain-start-failure.ts";
+import { launchEnvironment } from "./engine-environment.ts";
+import { LlamaCppOutput } from "./engine-output.ts";
+import { findExecutable, type FindOptions, type LlamaCppExecutable } from "./find-executable.ts";
 import { RELEASE_VARIANTS, type ReleaseVariant } from "./install/release-variants.ts";
 import type { LaunchRequest } from "../wrapped-server.ts";
 import { launchArguments, type LaunchArgumentsOptions } from "./launch-arguments.ts";
-import { probeBuild } from "./probe-build.ts";
+import { probeBuild, type FailedProbe, type LlamaCppBuild } from "./probe-build.ts";
 
 export interface LlamaCppOptions {
   readonly context: BackendContext;
@@ -20,8 +21,8 @@ export interface LlamaCppOptions {
   readonly seed?: number | undefined;
   /** The user's own executables by variant. */
   readonly own?: Readonly<Record<string, string>> | undefined;
-  /** Which published variants can use this machine's hardware. */
-  readonly usableVariants?: (() => Promise<readonly string[]>) | undefined;
+  /** Which published variants can use this machine's hardware, if that is known. */
+  readonly usableVariants?: FindOptions["usableVariants"];
   /** Installs the pinned build of a variant, or replaces an older one. Without it only what is here is used. */
   readonly install?: ((variant: ReleaseVariant, signal: AbortSignal) => Promise<void>) | undefined;
 }
@@ -44,28 +45,35 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
       usableVariants: options.usableVariants,
     });
   const prepare = createPreparation(options, find);
-  const probe = async () => {
+  /** What the next start would use, and what it told; its environment comes on top of the inherited one. */
+  const probe = async (signal?: AbortSignal) => {
     const found = await find();
-    return found === undefined ? undefined : { found, build: await probeBuild(found.path) };
+    if (found === undefined) return undefined;
+    const env = await launchEnvironment(found, context.env);
+    return { found, env, build: await probeBuild(found.path, { env: { ...context.env, ...env }, signal }) };
+  };
+  const knownBuild = async (): Promise<LlamaCppBuild | undefined> => {
+    const build = (await probe())?.build;
+    return build === undefined || "failure" in build ? undefined : build;
   };
   return {
     name: "llamacpp",
     find,
-    help: async () => (await probe())?.build.help,
-    buildInfo: async () => (await probe())?.build.buildInfo,
+    help: async () => (await knownBuild())?.help,
+    buildInfo: async () => (await knownBuild())?.buildInfo,
     async describeLaunch(request) {
       const installed = await probe();
-      if (installed === undefined) return undefined;
+      if (installed === undefined || "failure" in installed.build) return undefined;
       const { found, build } = installed;
       const useGpu = found.variant !== "cpu";
       return [found.path, ...argumentsOf(request, { found, flags: build.flags, port: 0, useGpu, seed: options.seed })];
     },
     async createServer(request, { signal }) {
       await prepare(signal);
-      const installed = await probe();
+      const installed = await probe(signal);
       if (installed === undefined) throw notInstalled(options);
-      const { found, build } = installed;
-      const env = { ...(await envFileOf(found, context)), ...engineEnvironment(found, context.env) };
+      const { found, env, build } = installed;
+      if ("failure" in build) throw explainFailedProbe(request.model, build);
       const isCpuOnly = found.variant === "cpu";
       const plan = (port: number, useGpu: boolean): LaunchPlan => ({
         command: found.path,
@@ -78,6 +86,8 @@ export function createLlamaCppBackend(options: LlamaCppOptions): LlamaCppBackend
         backend: "llamacpp",
         context,
         request,
+        readOutput: (onFact) => new LlamaCppOutput(onFact),
+        followsInput: knowsRouterMode(build.flags),
         plansFor: (port) => {
           if (isCpuOnly) return [plan(port, false)];
           return options.isCpuFallbackOff ? [plan(port, true)] : [plan(port, true), { ...plan(port, false), note }];
@@ -113,10 +123,9 @@ function createPreparation(
   };
 }
 
-/** Variables beside the executable, such as the device of a ROCm build; those of our own environment win. */
-async function envFileOf(found: LlamaCppExecutable, { env }: BackendContext): Promise<Record<string, string>> {
-  const variables = Object.entries(await readEnvFile(found.path));
-  return Object.fromEntries(variables.filter(([name]) => env[name] === undefined));
+/** Builds before llama.cpp's router mode (December 2025) do not look at their standard input. Of one without a help text we assume the best. */
+function knowsRouterMode(flags: ReadonlySet<string>): boolean {
+  return flags.size === 0 || flags.has("--models-max");
 }
 
 interface Launch extends Pick<LaunchArgumentsOptions, "flags" | "port" | "useGpu" | "seed"> {
@@ -125,6 +134,11 @@ interface Launch extends Pick<LaunchArgumentsOptions, "flags" | "port" | "useGpu
 
 function argumentsOf(request: LaunchRequest, { found, ...launch }: Launch): string[] {
   return launchArguments({ request, ...launch, contextShift: found.variant === "vulkan" || found.variant === "rocm" });
+}
+
+function explainFailedProbe(model: string, { failure, lines }: FailedProbe): RouterError {
+  const cause = new InstanceExitedError(model, { how: failure, logTail: lines });
+  return explainStartFailure({ model, backend: "llamacpp", cause });
 }
 
 function notInstalled({ executable, variant }: LlamaCppOptions): RouterError {

@@ -50,6 +50,7 @@ export function launchArguments(options: LaunchArgumentsOptions): string[] {
   managed.push(flags.has("--no-ui") ? ["--no-ui"] : ["--no-webui"]);
   managed.push(["-ngl", useGpu ? "99" : "0"]);
   if (!request.extraArgs.some((word) => word.startsWith("--threads-http"))) managed.push(["--threads-http", String(HTTP_THREADS)]);
+  managed.push(["--log-jsonl"]); // Levels and sizes to read; older builds print texts only.
   const known = managed.filter(([flag]) => flag !== undefined && (flags.size === 0 || flags.has(flag)));
   // A second try without the GPU means it, whatever a preset says.
   const preset = (request.presetFlags ?? []).filter(([flag = ""]) => useGpu || !sameOption(flag, "-ngl"));
@@ -96,7 +97,8 @@ function checkExtraArguments(extra: readonly string[], known: { managed: readonl
   const reserved = known.managed.flatMap((flag) => SPELLINGS.find((names) => names[0] === flag) ?? [flag]);
   for (const word of extra) {
     if (!/^--?[a-zA-Z]/.test(word)) continue;
-    const flag = word.split("=", 1)[0] ?? word;
+    const [spelled = ""] = word.split("=", 1);
+    const flag = spelled.startsWith("--") ? spelled.replaceAll("_", "-") : spelled; // As llama.cpp does before it looks.
     if (reserved.includes(flag)) {
       throw new RouterError("CONFIG_INVALID", `The engine argument ${flag} is set by lemonade itself`, {
         hint: `Arguments that lemonade sets in this launch: ${reserved.join(", ")}.`,

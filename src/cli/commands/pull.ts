@@ -21,32 +21,51 @@ export interface PullFlags {
 export async function pull(models: readonly string[], flags: PullFlags): Promise<number> {
   await using server = await openServer();
   for (const model of models) {
-    await pullModel(server.client, { model_name: model, ...flags, reasoning: flags.reasoning ? true : undefined });
+    await pullModel(server.client, { model_name: model, ...flags, reasoning: isOn(flags.reasoning) });
     console.log(`Model pulled successfully: ${model}`);
   }
   return EXIT.success;
 }
 
-/** Downloads one model and shows its progress. Ctrl-C pauses the download, so that the next pull goes on where it was. */
+function isOn(flag: boolean | string | undefined): true | undefined {
+  return flag === true || (typeof flag === "string" && /^true$/i.test(flag)) ? true : undefined;
+}
+
+/**
+ * Downloads one model and shows its progress. Ctrl-C pauses the download unless others wait for it too, so that the next pull goes on
+ * where it was.
+ */
 export async function pullModel(client: LemonadeClient, request: PullRequest): Promise<void> {
   using line = new ProgressLine();
   await interruptible(async (signal) => {
+    const connection = new AbortController();
     let last: Download | undefined;
+    // Asked while we still count as one who waits: the answer says whether it goes on for others.
+    const leave = async (): Promise<void> => {
+      const left = last && (await client.controlDownload(last.id, "leave").catch(() => undefined));
+      line.clear();
+      if (left) console.error(farewell(left, request.model_name));
+      connection.abort(signal.reason);
+    };
+    let leaving: Promise<void> | undefined;
+    signal.addEventListener("abort", () => void (leaving = leave()), { once: true });
     try {
-      for await (const download of client.pull(request, { signal })) {
+      for await (const download of client.pull({ ...request, stop_on_disconnect: true }, { signal: connection.signal })) {
         last = download;
+        if (signal.aborted) continue;
         if (line.terminal === undefined) line.show(downloadLine(download));
         else line.show(...downloadLines(download, line.terminal));
       }
     } catch (error) {
-      const running = last ?? (await client.downloads()).find(({ model }) => model === request.model_name);
-      if (signal.aborted && running !== undefined) {
-        await client.controlDownload(running.id, "pause");
-        line.clear();
-        const kept = `${formatBytes(running.bytes_done)} of ${formatBytes(running.bytes_total)}`;
-        console.error(`Stopped at ${kept}, which are kept. Go on with: lemonade pull ${running.model}`);
-      }
-      throw error;
+      await leaving;
+      // That it was stopped is what the user wanted.
+      throw signal.aborted ? signal.reason : error;
     }
   });
+}
+
+function farewell({ id, state, bytes_done, bytes_total }: Download, model: string): string {
+  if (state === "running" || state === "waiting") return `The download goes on for others. Stop it with: lemonade downloads pause ${id}`;
+  const kept = `${formatBytes(bytes_done)} of ${formatBytes(bytes_total)}`;
+  return `Stopped at ${kept}, which are kept. Go on with: lemonade pull ${model}`;
 }

@@ -1,17 +1,8 @@
 import { hostname } from "node:os";
 import { errorMessage, RouterError } from "../../errors.ts";
 import { createApp, listen, type Listener, type ListenOptions, type SourceRules } from "../../http/index.ts";
-import { findPortHolder, formatLogLine, Log } from "../../platform/index.ts";
-import {
-  createRouter,
-  LogHistory,
-  readApiKeys,
-  resolveSettings,
-  SystemReporter,
-  temporaryApiKey,
-  type Flags,
-  type Settings,
-} from "../../router/index.ts";
+import { findPortHolder, formatLogLine, isLoopback, Log } from "../../platform/index.ts";
+import { createRouter, LogHistory, readApiKeys, resolveSettings, temporaryApiKey, type Flags, type Settings } from "../../router/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { claimServer, findServer, releaseServer, serverUrl, type ServerState } from "../server-state.ts";
 import { VERSION } from "../version.ts";
@@ -26,7 +17,7 @@ export async function serve(flags: Flags): Promise<number> {
   if (running !== undefined) return alreadyRunning(running);
   const apiKeys = readApiKeys(settings.cacheDir, process.env);
   if (apiKeys.length === 0) requireLoopback(settings);
-  const command = temporaryApiKey("the lemonade command");
+  const command = await temporaryApiKey("the lemonade command");
   console.log("Starting Lemonade Server...");
   const history = new LogHistory();
   const log = new Log({
@@ -39,13 +30,11 @@ export async function serve(flags: Flags): Promise<number> {
   surviveMistakes(log);
   const stopping = untilSignal();
   const router = await createRouter({ settings, log, env: process.env });
-  await using system = new SystemReporter({ settings, env: process.env });
   let listener: Listener | undefined;
   try {
     const app = createApp({
       router,
       settings,
-      system,
       log,
       history,
       version: VERSION,
@@ -55,7 +44,12 @@ export async function serve(flags: Flags): Promise<number> {
       sourceRules: sourceRulesOf(settings),
       onShutdown: stopping.signal,
     });
-    listener = await listenOrExplain(settings, app.fetch);
+    listener = await listenOrExplain({
+      host: settings.host,
+      port: settings.port,
+      fetch: app.fetch,
+      onMistake: (error) => reportMistake(log, error),
+    });
     const rival = await claimServer(settings.runDir, {
       port: listener.port,
       host: settings.host,
@@ -83,9 +77,12 @@ export async function serve(flags: Flags): Promise<number> {
 
 /** A mistake of ours in one request must not cost everybody else's: it is logged with its stack, and the server goes on. */
 function surviveMistakes(log: Log): void {
-  const report = (error: unknown): void =>
-    log.write("critical", "serve", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const report = (error: unknown): void => reportMistake(log, error);
   process.on("unhandledRejection", report).on("uncaughtException", report);
+}
+
+function reportMistake(log: Log, error: unknown): void {
+  log.write("critical", "serve", error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 function alreadyRunning({ port }: ServerState): number {
@@ -99,12 +96,12 @@ function printBanner(address: { host: string; port: number }): void {
   console.log(`   OpenAI API: ${url}/v1   Lemonade API: ${url}/api/v1   stop: Ctrl-C or \`lemonade stop\``);
 }
 
-async function listenOrExplain(settings: Settings, fetch: ListenOptions["fetch"]): Promise<Listener> {
+async function listenOrExplain(options: ListenOptions): Promise<Listener> {
   try {
-    return listen({ host: settings.host, port: settings.port, fetch });
+    return listen(options);
   } catch (error) {
     if (!(error instanceof RouterError) || error.code !== "PORT_IN_USE") throw error;
-    const holder = await findPortHolder(settings.port);
+    const holder = await findPortHolder(options.port);
     const who = holder === undefined ? "" : ` by process ${holder.pid} (${holder.name})`;
     throw new RouterError("PORT_IN_USE", `${errorMessage(error)}${who}`, { cause: error, hint: "Choose another one: --port 8001" });
   }
@@ -112,8 +109,7 @@ async function listenOrExplain(settings: Settings, fetch: ListenOptions["fetch"]
 
 /** Whoever reaches a server without keys is its owner, so it is out of reach of others unless they are wanted. */
 function requireLoopback({ host, isWithoutApiKey }: Settings): void {
-  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
-  if (isLoopback || isWithoutApiKey) return;
+  if (isLoopback(host) || isWithoutApiKey) return;
   throw new RouterError("CONFIG_INVALID", `On ${host} others can reach the server, and it has no API key`, {
     hint: "Make one with `lemonade keys add NAME`, set LEMONADE_API_KEY, or say --without-api-key.",
   });

@@ -54,6 +54,6 @@ export function renderError(error: unknown, redact = (text: string) => text): { 
 }
 
 /** The error as an event of a running stream; the stream ends after it. */
-export function renderErrorEvent(error: unknown): string {
-  return `data: ${JSON.stringify({ error: renderError(error).body.error })}\n\n`;
+export function renderErrorEvent(error: unknown, redact?: (text: string) => string): string {
+  return `data: ${JSON.stringify({ error: renderError(error, redact).body.error })}\n\n`;
 }

@@ -8,6 +8,13 @@ test("a whole answer's timings are read, cached tokens counting as tokens of the
   expect(readTimings(JSON.stringify({ choices: [], timings: TIMINGS }))).toMatchObject(READ);
 });
 
+test("an answer that quotes timings in its text is not taken in, and blanks do not hide the real ones", () => {
+  const quoted = JSON.stringify({ content: JSON.stringify({ timings: { ...TIMINGS, predicted_n: 1 } }) });
+  expect(readTimings(`{"timings":${JSON.stringify(TIMINGS)},"message":${quoted}}`)).toMatchObject(READ);
+  expect(readTimings(quoted)).toBeUndefined();
+  expect(readTimings(JSON.stringify({ timings: TIMINGS }, undefined, 1))).toMatchObject(READ);
+});
+
 test("of a stream the last event with timings counts", () => {
   const early = JSON.stringify({ timings: { ...TIMINGS, predicted_n: 1 } });
   const late = JSON.stringify({ choices: [], timings: TIMINGS });

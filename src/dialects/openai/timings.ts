@@ -16,10 +16,13 @@ interface Fields {
 }
 
 /**
- * Reads the `timings` of llama-server or the `usage` of any other engine from an answer: a whole JSON body, or the end of a stream of
- * events, the last event that has one of them winning. `undefined` when there is none, as in an error.
+ * Reads the `timings` of llama-server or else the `usage` of any other engine from an answer: a whole JSON body, or the end of a stream of
+ * events, of which the last one counts. Only ASCII is looked at, so the bytes may have been decoded as Latin-1. `undefined` when there is
+ * none, as in an error.
  */
 export function readTimings(answer: string): AnswerTimings | undefined {
+  const timings = lastTimings(answer);
+  if (timings !== undefined) return fromTimings(timings);
   if (answer.startsWith("{")) return timingsOf(parse(answer));
   for (const line of answer.split("\n").toReversed()) {
     // A cheap look first: most events carry neither.
@@ -29,6 +32,18 @@ export function readTimings(answer: string): AnswerTimings | undefined {
   }
   return undefined;
 }
+
+/**
+ * The last `timings`, which llama-server writes without blanks and as a flat object: found without parsing the answer before it. Inside
+ * of a string, as in an answer that quotes JSON, its quotes would be escaped.
+ */
+function lastTimings(answer: string): Fields | undefined {
+  const at = answer.lastIndexOf(TIMINGS);
+  const end = at === -1 ? -1 : answer.indexOf("}", at);
+  return end === -1 ? undefined : parse(answer.slice(at + TIMINGS.length - 1, end + 1));
+}
+
+const TIMINGS = '"timings":{';
 
 function timingsOf(event: Fields): AnswerTimings | undefined {
   const [timings, usage] = [event["timings"], event["usage"]];

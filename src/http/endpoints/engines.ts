@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { renderErrorEvent } from "../../dialects/index.ts";
 import {
   formatEngineName,
   parseEngineName,
@@ -8,10 +7,10 @@ import {
   type InstalledEngine,
   type InstallProgress,
 } from "../../router/index.ts";
-import { endpoint, type Endpoint } from "../endpoint.ts";
+import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
+import { taskResponse } from "../event-response.ts";
 import { json } from "../json.ts";
 import { below, optional, Success } from "../schemas.ts";
-import { streamOf } from "../stream-of.ts";
 
 const NAME_MESSAGE = "must name an engine: llamacpp, llamacpp:VARIANT, embedded or flm";
 const Named = {
@@ -66,8 +65,9 @@ export function engineEndpoints(engines: Engines): Endpoint[] {
       body: InstallFields,
       answers: { 200: { description: "It is installed", schema: Installed, hasEvents: true } },
       errors: ["INSTALL_FAILED", "BACKEND_NOT_INSTALLED", "BACKEND_IN_USE", "OFFLINE", "DISK_FULL", "CHECKSUM_MISMATCH", "SHUTTING_DOWN"],
-      async handle({ body, signal }) {
-        if (body.stream) return installStream(engines, body, signal);
+      async handle(call) {
+        const { body, signal } = call;
+        if (body.stream) return installStream(engines, call);
         return json(renderInstalled(await installAs(engines, body, { signal })));
       },
     }),
@@ -102,37 +102,28 @@ async function installAs(
   return await engines.install(parseEngineName(formatName(body)), { ...options, version: version ?? undefined, force: force ?? undefined });
 }
 
-/** Progress as server-sent events: `progress` as often as a reader can use it, then `complete` or `error`. */
-function installStream(engines: Engines, body: InstallFields, signal: AbortSignal): Response {
-  async function* events(): AsyncGenerator<string> {
-    const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-    const left = new AbortController();
+/** Progress as server-sent events, as often as a reader can use it. */
+function installStream(engines: Engines, call: Call<InstallFields, unknown>): Response {
+  return taskResponse(call, (left) => {
     let latest: InstallProgress | undefined;
     let news = Promise.withResolvers<void>();
     const onProgress = (progress: InstallProgress): void => {
       latest = progress;
       news.resolve();
     };
-    const work = installAs(engines, body, { signal: AbortSignal.any([signal, left.signal]), onProgress });
+    const work = installAs(engines, call.body, { signal: left, onProgress });
     const isOver = work.then(
       () => true,
       () => true,
     );
-    try {
+    async function* progress() {
       while (!(await Promise.race([isOver, news.promise]))) {
         news = Promise.withResolvers();
-        if (latest !== undefined) yield event("progress", renderProgress(latest));
+        if (latest !== undefined) yield renderProgress(latest);
         await pause(EVENT_PAUSE_MS, isOver);
       }
-      yield event("complete", renderInstalled(await work));
-    } catch (error) {
-      if (!signal.aborted) yield `event: error\n${renderErrorEvent(error)}`;
-    } finally {
-      left.abort(new Error("Nobody waits for the installation any more"));
     }
-  }
-  return new Response(streamOf(events()), {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
+    return { progress: progress(), result: async () => renderInstalled(await work) };
   });
 }
 

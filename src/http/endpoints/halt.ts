@@ -4,7 +4,7 @@ import type { Router } from "../../router/index.ts";
 import { endpoint, type Call, type Endpoint, type EndpointSpec } from "../endpoint.ts";
 import type { Generation, Generations } from "../generations.ts";
 import { json } from "../json.ts";
-import { below, ModelName, optional } from "../schemas.ts";
+import { below, givenName, ModelName, named } from "../schemas.ts";
 import { authorize, callerOf } from "../security/index.ts";
 
 const Halted = v.looseObject({
@@ -16,20 +16,21 @@ const Halted = v.looseObject({
 const query = v.looseObject({ model: v.optional(ModelName) });
 
 /**
- * `halt` ends generations, never the server: the caller's own ones, or all of one model. Lemonade's page sends it with GET on every press
- * of Stop, and its tray with POST.
+ * `halt` ends generations, never the server: the caller's own ones, or all of one model. Lemonade's page sends a bare GET on every press of
+ * Stop, right after it has left its own answer, which ends that: another tab's, of the same program at the same address, goes on.
  */
 export function haltEndpoints(router: Router, generations: Generations): Endpoint[] {
   const halt = async (call: Call<unknown, unknown>, model: string | undefined) => {
     const { request } = call;
     refuseForeignFrame(request);
-    if (request.method === "HEAD") return json({ terminated: true, halted: 0 }); // To look is not to do.
+    // To look is not to do, and a request that names nothing means no answer of somebody else.
+    if (request.method === "HEAD" || (request.method === "GET" && model === undefined)) return json({ terminated: true, halted: 0 });
     return json({ terminated: true, halted: generations.halt(await chosen(call, model), halted()) });
   };
   const chosen = async (call: Call<unknown, unknown>, model: string | undefined): Promise<(generation: Generation) => boolean> => {
     if (model === undefined) {
       const own = callerOf(call);
-      return ({ caller }) => caller === own;
+      return ({ caller }) => caller() === own;
     }
     authorize(call.identity, "manage");
     const { id } = await router.resolve(model);
@@ -39,17 +40,23 @@ export function haltEndpoints(router: Router, generations: Generations): Endpoin
     paths: below("halt"),
     scope: "infer",
     tag: "Inference",
-    summary: "End one's own running generations, or with `model` (the scope manage too) all of that model",
     answers: { 200: { description: "They are ended: their streams finish with an error event", schema: Halted } },
   } as const satisfies Partial<EndpointSpec<undefined, undefined>>;
   return [
-    endpoint({ ...facts, method: "GET", query, handle: async (call) => await halt(call, call.query.model) }),
+    endpoint({
+      ...facts,
+      method: "GET",
+      summary: "With `model` (and the scope manage) end all running generations of that model; without one, nothing",
+      query,
+      handle: async (call) => await halt(call, call.query.model),
+    }),
     endpoint({
       ...facts,
       method: "POST",
+      summary: "End one's own running generations, or with `model` (the scope manage too) all of that model",
       query,
-      body: v.looseObject({ model: optional(ModelName), model_name: optional(ModelName) }),
-      handle: async (call) => await halt(call, call.body.model ?? call.body.model_name ?? call.query.model),
+      body: v.looseObject(named),
+      handle: async (call) => await halt(call, givenName(call.body) ?? call.query.model),
     }),
   ];
 }

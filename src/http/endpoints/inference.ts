@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { chatRequestOf, echoPrompt, responsesThroughChat, simpleResponses, type Translation } from "../../dialects/index.ts";
+import { completionsAsAsked, engineChatFields, promptsOf, simpleResponses, type Translation } from "../../dialects/index.ts";
 import { RouterError } from "../../errors.ts";
 import type { ModelKind } from "../../model/index.ts";
 import type { Router } from "../../router/index.ts";
@@ -10,6 +10,7 @@ import { json } from "../json.ts";
 import type { Detour } from "../relay.ts";
 import { relayCall, type RelayContext } from "../relay-call.ts";
 import { below, ModelName, optional, Success } from "../schemas.ts";
+import { throughChat } from "../through-chat.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -23,7 +24,16 @@ interface Inference {
   readonly fields: v.ObjectEntries;
   /** How an engine that lacks the path is asked instead. */
   readonly detour?: ((fields: Fields) => Detour) | undefined;
-  readonly translate?: ((fields: Fields, call: { model: string; request: Request }) => Translation | undefined) | undefined;
+  /** The fields as the engine reads them, or undefined when they are so already. */
+  readonly prepare?: ((fields: Fields, request: Request) => Fields | undefined) | undefined;
+  /** What the engine leaves to us; `ask` asks it something else beforehand. */
+  readonly translate?: ((fields: Fields, call: TranslatedCall) => Translation | undefined | Promise<Translation>) | undefined;
+}
+
+interface TranslatedCall {
+  readonly model: string;
+  readonly request: Request;
+  readonly ask: (path: string, body: Fields) => Promise<Response>;
 }
 
 const Texts = v.array(v.union([v.string(), v.looseObject({})]), "must be an array");
@@ -35,6 +45,7 @@ const INFERENCE: readonly Inference[] = [
     kind: "text",
     summary: "Answer a conversation",
     fields: { messages: v.array(Message, "must be an array of messages"), stream, ...SAMPLING, ...CHAT },
+    prepare: (fields, request) => engineChatFields(fields, { isOfPage: isBelowApi(request) }),
   },
   {
     paths: below("completions"),
@@ -42,7 +53,7 @@ const INFERENCE: readonly Inference[] = [
     kind: "text",
     summary: "Continue a text",
     fields: { prompt: Prompt, stream, echo: optional(v.boolean("must be true or false")), ...SAMPLING },
-    translate: ({ echo, prompt }) => (echo === true && typeof prompt === "string" ? echoPrompt(prompt) : undefined),
+    translate: (fields, { ask }) => translateCompletion(fields, ask),
   },
   {
     paths: below("responses"),
@@ -50,8 +61,8 @@ const INFERENCE: readonly Inference[] = [
     kind: "text",
     summary: "OpenAI's Responses API; below `/api`, its stream has the three kinds of events that Lemonade's clients know",
     fields: { input: v.union([v.string(), v.array(v.looseObject({}))], "must be a text or an array of items"), stream, ...RESPONSES },
-    detour: (fields) => ({ path: "/v1/chat/completions", body: encode(chatRequestOf(fields)), translation: responsesThroughChat() }),
-    translate: (_fields, { model, request }) => (new URL(request.url).pathname.startsWith("/api/") ? simpleResponses(model) : undefined),
+    detour: throughChat,
+    translate: (_fields, { model, request }) => (isBelowApi(request) ? simpleResponses(model) : undefined),
   },
   {
     paths: below("embeddings"),
@@ -89,7 +100,7 @@ interface InferenceOptions {
 
 function inferenceEndpoint(context: RelayContext, options: InferenceOptions): Endpoint {
   const { router } = context;
-  const { paths, enginePath, kind, summary, fields, translate, detour } = options.inference;
+  const { paths, enginePath, kind, summary, fields, prepare, translate, detour } = options.inference;
   return endpoint({
     method: "POST",
     paths,
@@ -98,22 +109,54 @@ function inferenceEndpoint(context: RelayContext, options: InferenceOptions): En
     summary,
     body: v.looseObject({ model: optional(ModelName), ...fields }),
     answers: ANSWERS,
+    relays: true,
     async handle(call: Call<{ model?: string | null | undefined } & Fields, undefined>) {
       const { body, bytes, request } = call;
       const model = body.model ?? defaultModel(router, kind);
-      const changed = kind === "text" ? options.defaults.applyTo(body) : undefined;
+      const prepared = prepare?.(body, request);
+      const changed = (kind === "text" ? options.defaults.applyTo(prepared ?? body) : undefined) ?? prepared;
       return await relayCall(context, call, {
         model,
         kind,
         path: enginePath,
         body: changed === undefined ? bytes : encode(changed),
-        translation: translate?.(body, { model, request }),
+        translation: translate && (await translate(body, { model, request, ask: asker(context, call, model) })),
         mendsRefusals: true,
         detour: detour && (() => detour(changed ?? body)),
       });
     },
   });
 }
+
+/** Asks the engine of the same model something else, for the same caller. */
+function asker(context: RelayContext, call: Call<unknown, unknown>, model: string): TranslatedCall["ask"] {
+  return async (path, fields) =>
+    await relayCall(context, { ...call, body: undefined }, { model, path, body: encode({ model, ...fields }) });
+}
+
+/** Completions pass as they come unless something is wanted that engines do not do. */
+function translateCompletion(fields: Fields, ask: TranslatedCall["ask"]): Translation | undefined | Promise<Translation> {
+  const { echo, logprobs, prompt, n, stream: isStreamed } = fields;
+  const choicesPerPrompt = typeof n === "number" && n > 1 ? n : 1;
+  if (echo === true) return echoedTexts(prompt, ask).then((echoed) => completionsAsAsked({ echoed, choicesPerPrompt }));
+  const hasLogprobs = typeof logprobs === "number" || logprobs === true;
+  // A stream of several prompts begins with an event that no client can read.
+  return hasLogprobs || (isStreamed === true && Array.isArray(prompt)) ? completionsAsAsked({}) : undefined;
+}
+
+async function echoedTexts(prompt: unknown, ask: TranslatedCall["ask"]): Promise<readonly string[]> {
+  const textOf = async (part: string | readonly number[]): Promise<string> => {
+    if (typeof part === "string") return part;
+    const answer = await ask("/detokenize", { tokens: part });
+    const told: unknown = answer.ok ? await answer.json() : undefined;
+    if (v.is(v.looseObject({ content: v.string() }), told)) return told.content;
+    throw new RouterError("INVALID_REQUEST", "The field echo: the engine of this model cannot say tokens as text; send the prompt as one");
+  };
+  return await Promise.all(promptsOf(prompt).map(async (parts) => (await Promise.all(parts.map(textOf))).join("")));
+}
+
+/** Lemonade's own paths, beside those of OpenAI. */
+const isBelowApi = ({ url }: Request): boolean => url.startsWith("/api/", url.indexOf("/", url.indexOf("//") + 2));
 
 const encode = (fields: Fields) => new TextEncoder().encode(JSON.stringify(fields));
 
@@ -132,7 +175,7 @@ function paramsEndpoint(defaults: GenerationDefaults): Endpoint {
 
 /** A request without a model means the one that is loaded, as in Lemonade. */
 function defaultModel(router: Router, kind: ModelKind): string {
-  const loaded = router.status().find((status) => status.kind === kind && status.state !== "stopping");
+  const loaded = router.status().find((status) => status.kind === kind && status.state !== "stopping" && status.state !== "failed");
   if (loaded !== undefined) return loaded.model;
   throw new RouterError("INVALID_REQUEST", "The field model is missing, and no model is loaded that could be meant");
 }

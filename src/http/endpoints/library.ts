@@ -1,14 +1,26 @@
 import * as v from "valibot";
-import { renderErrorEvent } from "../../dialects/index.ts";
-import { RouterError } from "../../errors.ts";
 import type { DownloadStatus, Router } from "../../router/index.ts";
-import { endpoint, type Endpoint } from "../endpoint.ts";
+import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
+import { taskResponse } from "../event-response.ts";
 import { json } from "../json.ts";
-import { streamOf } from "../stream-of.ts";
-import { below, ModelName, optional, Success } from "../schemas.ts";
+import { below, ModelName, named, optional, requiredName, Success } from "../schemas.ts";
+import { redactionFor, type Identity } from "../security/index.ts";
 
-const flag = optional(v.boolean());
-const named = { model_name: optional(ModelName), model: optional(ModelName) };
+const FLAG = "must be true or false";
+/** Lemonade's command sent a flag's value as text. */
+const flag = optional(
+  v.union(
+    [
+      v.boolean(),
+      v.pipe(
+        v.string(),
+        v.regex(/^(?:true|false)$/i),
+        v.transform((text) => /^true$/i.test(text)),
+      ),
+    ],
+    FLAG,
+  ),
+);
 
 /** Lemonade's page sends a whole registry entry along: what is not named here is let pass. */
 const PullFields = v.looseObject({
@@ -48,7 +60,7 @@ export function libraryEndpoints(router: Router): Endpoint[] {
         "Download a model, and register it when its name is new; with `stream` the progress as events; with `subscribe: false` at once",
       body: PullFields,
       answers: { 200: { description: "It is here", schema: Success, hasEvents: true } },
-      handle: async ({ body, signal }) => await pull(router, body, signal),
+      handle: async (call) => await pull(router, call),
     }),
     endpoint({
       method: "GET",
@@ -100,22 +112,27 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       tag: "Models",
       summary: "Downloads that run, are paused, have failed or are just done",
       answers: { 200: { description: "The downloads, oldest first", schema: v.looseObject({ data: v.array(Download) }) } },
-      handle: async () => json({ object: "list", data: (await library.downloads()).map(renderDownload) }),
+      async handle({ identity }) {
+        const downloads = await library.downloads();
+        return json({ object: "list", data: downloads.map((download) => renderDownload(download, identity)) });
+      },
     }),
     endpoint({
       method: "POST",
       paths: below("downloads/control"),
       scope: "manage",
       tag: "Models",
-      summary: "Pause, resume or cancel a download; cancelling drops what has arrived of unfinished files",
+      summary:
+        "Pause, resume or cancel a download; cancelling drops what has arrived of unfinished files, leaving pauses it unless others want it",
       body: v.looseObject({
         id: ModelName,
-        action: v.picklist(["pause", "resume", "cancel", "remove"], "must be pause, resume, cancel or remove"),
+        action: v.picklist(["pause", "resume", "cancel", "remove", "leave"], "must be pause, resume, cancel, remove or leave"),
       }),
       answers: { 200: { description: "The download as it now is", schema: Success } },
-      async handle({ body: { id, action } }) {
+      async handle({ body: { id, action }, identity }) {
         const status = await library.control(id, action === "remove" ? "cancel" : action);
-        return json({ status: "success", message: `The download of ${status.label} is ${status.state}`, download: renderDownload(status) });
+        const download = renderDownload(status, identity);
+        return json({ status: "success", message: `The download of ${status.label} is ${status.state}`, download });
       },
     }),
     endpoint({
@@ -127,21 +144,17 @@ export function libraryEndpoints(router: Router): Endpoint[] {
       body: v.looseObject({ ...named, unload: flag }),
       answers: { 200: { description: "It is deleted", schema: Success } },
       async handle({ body, signal }) {
-        const freedBytes = await router.deleteModel(nameOf(body), { signal, unload: body.unload ?? false });
-        return json({ status: "success", message: `Deleted model: ${nameOf(body)}`, freed_bytes: freedBytes });
+        const { freedBytes, note } = await router.deleteModel(requiredName(body), { signal, unload: body.unload ?? false });
+        const message = `Deleted model: ${requiredName(body)}${note === undefined ? "" : ` (${note})`}`;
+        return json({ status: "success", message, freed_bytes: freedBytes });
       },
     }),
   ];
 }
 
-function nameOf(body: { model_name?: string | null | undefined; model?: string | null | undefined }): string {
-  const name = body.model_name ?? body.model;
-  if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-  return name;
-}
-
-async function pull(router: Router, body: v.InferOutput<typeof PullFields>, signal: AbortSignal): Promise<Response> {
-  const model = nameOf(body);
+async function pull(router: Router, call: Call<v.InferOutput<typeof PullFields>, unknown>): Promise<Response> {
+  const { body, signal, identity } = call;
+  const model = requiredName(body);
   const { library } = router;
   const request = {
     model,
@@ -153,41 +166,35 @@ async function pull(router: Router, body: v.InferOutput<typeof PullFields>, sign
     embeddings: body.embeddings ?? body.embedding ?? undefined,
     reranking: body.reranking ?? undefined,
   };
-  const { entry, download } = await library.pull(request, { signal, keepsVersion: body.do_not_upgrade ?? false });
+  const isDetached = body.subscribe === false;
+  const { entry, download } = await library.pull(request, {
+    signal,
+    isDetached,
+    keepsVersion: body.do_not_upgrade ?? false,
+    whenLeft: body.stop_on_disconnect ? "pauses" : "goes on",
+  });
   const done = { status: "success", message: `Installed model: ${entry.id}`, model_name: entry.id };
   if (download === undefined && !body.stream) return json(done);
-  if (body.subscribe === false)
-    return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download) });
-  const stopsWithClient = body.stop_on_disconnect ?? false;
-  const stop = () => void library.control(download?.id ?? "", "pause").catch(() => {}); // It may be over already.
-  if (stopsWithClient) signal.addEventListener("abort", stop, { once: true });
-  if (body.stream) return progressStream(router, { download, done, signal });
+  if (isDetached) return json({ ...done, message: `Downloading ${entry.id}`, download: download && renderDownload(download, identity) });
+  if (body.stream)
+    return taskResponse(call, (left) => ({ progress: watch(router, { download, identity }, left), result: async () => done }));
   if (download !== undefined) await library.wait(download.id, signal);
-  signal.removeEventListener("abort", stop);
   return json(done);
 }
 
-/** Progress as server-sent events: `progress` at most ten times a second, then `complete` or `error`. */
-function progressStream(router: Router, pulled: { download: DownloadStatus | undefined; done: unknown; signal: AbortSignal }): Response {
-  const { download, done, signal } = pulled;
-  async function* events(): AsyncGenerator<string> {
-    const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-    try {
-      if (download !== undefined) {
-        for await (const status of router.library.watch(download.id, signal)) yield event("progress", renderDownload(status));
-        await router.library.wait(download.id, signal);
-      }
-      yield event("complete", done);
-    } catch (error) {
-      if (!signal.aborted) yield `event: error\n${renderErrorEvent(error)}`;
-    }
-  }
-  return new Response(streamOf(events()), {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
-  });
+interface Pulled {
+  readonly download: DownloadStatus | undefined;
+  readonly identity: Identity;
 }
 
-function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> {
+/** Progress at most ten times a second. */
+async function* watch({ library }: Router, { download, identity }: Pulled, until: AbortSignal): AsyncGenerator {
+  if (download === undefined) return;
+  for await (const status of library.watch(download.id, until)) yield renderDownload(status, identity);
+  await library.wait(download.id, until);
+}
+
+function renderDownload(status: DownloadStatus, identity: Identity): v.InferOutput<typeof Download> {
   return {
     id: status.id,
     model: status.label,
@@ -199,7 +206,7 @@ function renderDownload(status: DownloadStatus): v.InferOutput<typeof Download> 
     bytes_per_second: status.bytesPerSecond ?? null,
     eta_seconds: status.etaSeconds ?? null,
     waiting_for: status.waitingFor ?? null,
-    error: status.error?.message ?? null,
+    error: status.error === undefined ? null : (redactionFor(identity)?.(status.error.message) ?? status.error.message),
     files: status.files.map(({ path, bytes, sizeBytes, bytesPerSecond, etaSeconds }) => ({
       path,
       bytes_done: bytes,

@@ -27,7 +27,8 @@ const UploadForm = v.looseObject({
 /** A file of the form; `model_files` is repeated, and the file name of each is its path, the chosen folder included. */
 const DocumentedForm = v.looseObject({ ...UploadForm.entries, model_files: v.array(v.string()) });
 
-const MAX_FIELD_BYTES = 64 * 1024;
+/** Of all fields together, with their names: nobody has a reason to send more, and they are kept in memory. */
+const MAX_FIELDS_BYTES = 256 * 1024;
 
 /** Takes the files of a model, as Lemonade's page sends them. */
 export function localModelEndpoints({ router, hubCacheDir }: LocalModelOptions): Endpoint[] {
@@ -45,8 +46,13 @@ export function localModelEndpoints({ router, hubCacheDir }: LocalModelOptions):
         const boundary = boundaryOf(request.headers.get("content-type"));
         await using upload = await beginUpload({ hubCacheDir, catalog, expectedBytes: Number(request.headers.get("content-length") ?? 0) });
         const fields: Record<string, string> = {};
+        let leftBytes = MAX_FIELDS_BYTES;
         for await (const part of readMultipart(bodyOf(request), boundary)) {
-          if (part.fileName === undefined) fields[part.name] = await textOf(part);
+          if (part.fileName === undefined) {
+            const text = await textOf(part, leftBytes - part.name.length);
+            leftBytes -= part.name.length + text.length;
+            fields[part.name] = text;
+          }
           // A file input that was left empty sends a part without a name.
           else if (part.name === "model_files" && part.fileName !== "") {
             // The page sends its fields first: what they say can be refused before the files come.
@@ -54,7 +60,7 @@ export function localModelEndpoints({ router, hubCacheDir }: LocalModelOptions):
             await upload.addFile(part.fileName, part.content);
           }
         }
-        connection.bodyIsRead(request);
+        connection.bodyIsRead();
         const { id } = await upload.finish(uploadedModel(fields), { signal });
         return json({ status: "success", message: `Model ${id} uploaded and registered successfully`, model_name: id });
       },
@@ -67,12 +73,12 @@ function bodyOf({ body }: Request): AsyncIterable<Uint8Array> {
   return body;
 }
 
-async function textOf({ name, content }: FormPart): Promise<string> {
+async function textOf({ name, content }: FormPart, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of content) {
     size += piece.length;
-    if (size > MAX_FIELD_BYTES) throw new RouterError("INVALID_REQUEST", `The field ${name} is too long`);
+    if (size > maxBytes) throw new RouterError("INVALID_REQUEST", `The fields of the form are too long, up to ${name}`);
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString();

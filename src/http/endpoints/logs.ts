@@ -3,6 +3,7 @@ import { formatLogLine, LOG_LEVELS, type Log } from "../../platform/index.ts";
 import { saveLogLevel, type LogFilter, type LogHistory } from "../../router/index.ts";
 import { RouterError } from "../../errors.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
+import { eventResponse } from "../event-response.ts";
 import { json } from "../json.ts";
 import { logSocket } from "../log-socket.ts";
 import { below, Success } from "../schemas.ts";
@@ -44,10 +45,7 @@ export function logEndpoints({ log, history, cacheDir }: LogEndpointOptions): En
       summary: "The last log lines and every new one, as server-sent events",
       query: Filter,
       answers: { 200: { description: "One event per line", contentType: "text/event-stream" } },
-      handle: ({ query, signal }) =>
-        new Response(eventStream(history, filterOf(query), signal), {
-          headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
-        }),
+      handle: (call) => eventResponse(call, (left) => lineEvents(history, filterOf(call.query), left), { pingMs: PING_MS }),
     }),
     endpoint({
       method: "GET",
@@ -57,8 +55,8 @@ export function logEndpoints({ log, history, cacheDir }: LogEndpointOptions): En
       summary: "The same over a web socket: one text frame per line",
       query: Filter,
       answers: { 101: { description: "The connection is a web socket now" } },
-      handle({ query, request, connection }) {
-        if (connection.upgrade(request, logSocket(history, filterOf(query)))) return new Response(null);
+      handle({ query, connection }) {
+        if (connection.upgrade(logSocket(history, filterOf(query)))) return new Response(null);
         throw new RouterError("INVALID_REQUEST", "This endpoint is a web socket: connect to it as one");
       },
     }),
@@ -69,26 +67,6 @@ function filterOf({ level, model }: v.InferOutput<typeof Filter>): LogFilter {
   return { level, source: model };
 }
 
-function eventStream(history: LogHistory, filter: LogFilter, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  const left = new AbortController();
-  const lines = history.follow(filter, AbortSignal.any([signal, left.signal]));
-  let ping: ReturnType<typeof setInterval> | undefined;
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(encoder.encode(": log\n\n")); // Headers leave at once, before there is a line.
-      ping = setInterval(() => controller.enqueue(encoder.encode(": ping\n\n")), PING_MS);
-    },
-    async pull(controller) {
-      const { done, value } = await lines.next();
-      if (done) {
-        clearInterval(ping);
-        controller.close();
-      } else controller.enqueue(encoder.encode(`data: ${JSON.stringify({ ...value, line: formatLogLine(value) })}\n\n`));
-    },
-    cancel() {
-      clearInterval(ping);
-      left.abort();
-    },
-  });
+async function* lineEvents(history: LogHistory, filter: LogFilter, signal: AbortSignal): AsyncGenerator<string> {
+  for await (const line of history.follow(filter, signal)) yield `data: ${JSON.stringify({ ...line, line: formatLogLine(line) })}\n\n`;
 }

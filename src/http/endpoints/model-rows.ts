@@ -1,9 +1,11 @@
-import type { CatalogEntry, LaunchDescription, Router } from "../../router/index.ts";
+import type { CatalogEntry, LaunchDescription, ModelStatus, Router } from "../../router/index.ts";
 import type { Identity } from "../security/index.ts";
 
 interface KeptRow {
   /** Of what a start would look like, when that is told. */
   readonly description: LaunchDescription | undefined;
+  /** What was saved for its loads. */
+  readonly options: ModelStatus["options"];
   readonly text: string;
 }
 
@@ -16,12 +18,12 @@ export interface ModelRowsOptions {
 
 /**
  * The rows of a list of models as JSON. A catalogue has thousands of models, hardly any of which do something: the row of one that rests is
- * rendered once, and again when the catalog gives another entry or a start of it would look different.
+ * rendered once for all who may see as much, and again when the catalog gives another entry or a start of it would look different.
  */
 export class ModelRows {
   readonly #options: ModelRowsOptions;
-  readonly #forAdmins = new WeakMap<CatalogEntry, KeptRow>();
-  readonly #forOthers = new WeakMap<CatalogEntry, KeptRow>();
+  /** By the scopes of their readers. */
+  readonly #kept = new Map<string, WeakMap<CatalogEntry, KeptRow>>();
 
   constructor(options: ModelRowsOptions) {
     this.#options = options;
@@ -29,15 +31,23 @@ export class ModelRows {
 
   async text(entry: CatalogEntry, identity: Identity): Promise<string> {
     const { router, tellsMore, render } = this.#options;
-    const kept = identity.scopes.includes("admin") ? this.#forAdmins : this.#forOthers;
+    const kept = this.#keptFor(identity);
     const isMore = tellsMore(entry);
     const rests = !isMore || isAtRest(router, entry);
     const description = isMore && rests ? await router.describeLaunch(entry) : undefined;
+    const options = router.savedOptionsOf(entry);
     const row = rests ? kept.get(entry) : undefined;
-    if (row !== undefined && row.description === description) return row.text;
+    if (row !== undefined && row.description === description && row.options === options) return row.text;
     const text = JSON.stringify(await render(entry, identity));
-    if (rests) kept.set(entry, { description, text });
+    if (rests) kept.set(entry, { description, options, text });
     return text;
+  }
+
+  #keptFor({ scopes }: Identity): WeakMap<CatalogEntry, KeptRow> {
+    const key = scopes.join(" ");
+    let kept = this.#kept.get(key);
+    if (kept === undefined) this.#kept.set(key, (kept = new WeakMap()));
+    return kept;
   }
 }
 

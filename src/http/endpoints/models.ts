@@ -1,11 +1,13 @@
 import * as v from "valibot";
 import { renderListedModel } from "../../dialects/llamacpp/index.ts";
-import type { CatalogEntry, GpuFacts, ModelDetails, Router, SystemReporter } from "../../router/index.ts";
+import type { CatalogEntry, GpuFacts, ModelDetails, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json, jsonText } from "../json.ts";
+import { pathOf } from "../request-url.ts";
+import { renderOptions } from "./residency.ts";
 import { describeModel, isListed } from "./llamacpp-router/index.ts";
 import { ModelRows } from "./model-rows.ts";
-import { requireReachable, type Identity } from "../security/index.ts";
+import { authorize, requireReachable, shownPath, type Identity } from "../security/index.ts";
 import { below } from "../schemas.ts";
 
 const Model = v.looseObject({
@@ -20,14 +22,14 @@ const Model = v.looseObject({
 });
 
 /** A model as OpenAI clients and Lemonade's own read it. */
-export function renderModel(entry: CatalogEntry, createdSeconds: number): v.InferOutput<typeof Model> {
+function renderModel(entry: CatalogEntry, createdSeconds: number, identity: Identity): v.InferOutput<typeof Model> {
   return {
     id: entry.id,
     object: "model",
     created: createdSeconds,
     owned_by: "lemonade",
     name: entry.id,
-    checkpoint: entry.checkpoint,
+    checkpoint: shownPath(entry.checkpoint, identity),
     recipe: entry.recipe,
     downloaded: entry.isDownloaded,
     labels: [...entry.labels],
@@ -36,10 +38,13 @@ export function renderModel(entry: CatalogEntry, createdSeconds: number): v.Infe
   };
 }
 
-function renderDetails(details: ModelDetails, gpus: readonly GpuFacts[]): Record<string, unknown> {
+function renderDetails(
+  details: ModelDetails,
+  { gpus, identity }: { gpus: readonly GpuFacts[]; identity: Identity },
+): Record<string, unknown> {
   const { files, facts } = details;
   return {
-    files: files.map(({ path, sizeBytes }) => ({ path, size: sizeBytes })),
+    files: files.map(({ path, sizeBytes }) => ({ path: shownPath(path, identity), size: sizeBytes })),
     architecture: facts?.architecture ?? null,
     quantization: facts?.quant ?? null,
     parameters: facts?.parameterCount ?? null,
@@ -72,15 +77,18 @@ function renderMemory({ memory, contextTokens, totalBytes, freeBytes }: ModelDet
 
 /** `/v1` is where llama.cpp's clients look, too. Its fields are most of a long list, so Lemonade's own paths are spared them. */
 function isLemonadePath({ url }: Request): boolean {
-  return url.startsWith("/api/", url.indexOf("/", url.indexOf("//") + 2));
+  return pathOf(url).startsWith("/api/");
 }
 
-export function modelEndpoints(router: Router, { startedMs, system }: { startedMs: number; system: SystemReporter }): Endpoint[] {
+export function modelEndpoints(router: Router, { startedMs }: { startedMs: number }): Endpoint[] {
   const createdSeconds = Math.floor(startedMs / 1000);
-  const renderPlain = async (entry: CatalogEntry) => renderModel(entry, createdSeconds);
+  const renderPlain = async (entry: CatalogEntry, identity: Identity): Promise<v.InferOutput<typeof Model>> => ({
+    ...renderModel(entry, createdSeconds, identity),
+    recipe_options: renderOptions(router.savedOptionsOf(entry), identity),
+  });
   /** With what llama.cpp's clients look for in what their own router would list. */
   const renderFull = async (entry: CatalogEntry, identity: Identity): Promise<v.InferOutput<typeof Model>> => {
-    const model = renderModel(entry, createdSeconds);
+    const model = await renderPlain(entry, identity);
     if (!isListed(router, entry)) return model;
     return { ...renderListedModel(await describeModel(router, { entry, identity }), createdSeconds), ...model };
   };
@@ -95,9 +103,15 @@ export function modelEndpoints(router: Router, { startedMs, system }: { startedM
       summary: "List the models that are here, or with `show_all=true` the whole catalogue",
       query: v.looseObject({ show_all: v.optional(v.string()), reload: v.optional(v.string()) }),
       answers: { 200: { description: "The models", schema: v.object({ object: v.literal("list"), data: v.array(Model) }) } },
+      errors: ["CONFIG_INVALID"], // The preset file may have a mistake by now.
       async handle({ request, query, identity }) {
-        if (query.reload) await router.reload();
-        const entries = await router.catalog.list({ all: query.show_all === "true" });
+        if (query.reload) {
+          authorize(identity, "manage");
+          await router.reload();
+        }
+        const known = await router.catalog.list({ all: true });
+        // What the preset file names is there for whoever wrote it, also before it is fetched.
+        const entries = query.show_all === "true" ? known : known.filter((entry) => isListed(router, entry));
         const rows = isLemonadePath(request) ? plainRows : fullRows;
         const texts = await Promise.all(entries.map(async (entry) => await rows.text(entry, identity)));
         return jsonText(`{"object":"list","data":[${texts.join(",")}]}`);
@@ -119,14 +133,14 @@ export function modelEndpoints(router: Router, { startedMs, system }: { startedM
         const { id = "" } = params;
         requireReachable(id, identity);
         const entry = await router.resolve(id);
-        const model = await (isLemonadePath(request) ? renderPlain(entry) : renderFull(entry, identity));
+        const model = await (isLemonadePath(request) ? renderPlain(entry, identity) : renderFull(entry, identity));
         if (query.details !== "true") return json(model);
         const contextTokens = query.ctx_size === undefined ? undefined : Number(query.ctx_size);
         const [details, { facts }] = await Promise.all([
           router.details(entry, { contextTokens, signal }),
-          system.report({ complete: true, signal }),
+          router.engines.report({ complete: true, signal }),
         ]);
-        return json({ ...model, ...renderDetails(details, facts.gpus) });
+        return json({ ...model, ...renderDetails(details, { gpus: facts.gpus, identity }) });
       },
     }),
   ];

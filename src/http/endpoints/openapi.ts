@@ -1,14 +1,19 @@
 import * as v from "valibot";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { importLater } from "../../platform/index.ts";
 
 const Document = v.looseObject({ openapi: v.string(), info: v.looseObject({}), paths: v.looseObject({}) });
 
 /** The description of all endpoints, for programs and for people. Made when it is first asked for: `serve` starts without it. */
 export function openApiEndpoints(endpoints: () => readonly Endpoint[], { version }: { readonly version: string }): Endpoint[] {
   let made: ReturnType<typeof describe> | undefined;
-  const describe = async () => (await import("../openapi/describe-api.ts")).describeApi(endpoints(), { version });
-  const document = async () => await (made ??= describe());
+  const describe = async () => (await importLater(() => import("../openapi/describe-api.ts"))).describeApi(endpoints(), { version });
+  const document = async () => {
+    made ??= describe();
+    made.catch(() => (made = undefined));
+    return await made;
+  };
   return [
     endpoint({
       method: "GET",
@@ -27,7 +32,7 @@ export function openApiEndpoints(endpoints: () => readonly Endpoint[], { version
       summary: "This description, as a page",
       answers: { 200: { description: "The page", contentType: "text/html" } },
       async handle() {
-        const { docsPage } = await import("../openapi/docs-page.ts");
+        const { docsPage } = await importLater(() => import("../openapi/docs-page.ts"));
         return new Response(await docsPage(await document()), { headers: { "content-type": "text/html; charset=utf-8", ...PAGE_HEADERS } });
       },
     }),

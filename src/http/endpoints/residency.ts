@@ -1,10 +1,11 @@
 import * as v from "valibot";
-import { RouterError } from "../../errors.ts";
-import { splitArguments, type Router } from "../../router/index.ts";
+import { loadOptionsOf, recipeOptionsOf, splitArguments, type ModelStatus, type RecipeOptions, type Router } from "../../router/index.ts";
+import { LLAMACPP_BACKENDS } from "../../platform/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
+import { authorizeArguments, redactionFor, shownName, shownPath, type Identity } from "../security/index.ts";
 import { renderTotals } from "./stats.ts";
-import { below, ModelName, optional, Success } from "../schemas.ts";
+import { below, givenName, named, optional, requiredName, Success } from "../schemas.ts";
 
 const Health = v.looseObject({
   status: v.literal("ok"),
@@ -16,13 +17,13 @@ const Health = v.looseObject({
   all_models_loaded: v.array(v.looseObject({ model_name: v.string(), state: v.string() })),
 });
 
-/** `model_name` is Lemonade's; its C++ server and llama.cpp's router take `model` too. */
-const named = { model_name: optional(ModelName), model: optional(ModelName) };
-
 const LoadRequest = v.looseObject({
   ...named,
   ctx_size: optional(v.pipe(v.number(), v.integer(), v.minValue(1, "must be a positive number of tokens"))),
-  llamacpp_args: optional(v.string()),
+  llamacpp_backend: optional(v.picklist(LLAMACPP_BACKENDS, `must be one of ${LLAMACPP_BACKENDS.join(", ")}`)),
+  llamacpp_args: optional(v.string("must be a text")),
+  /** Whether these options hold for every later load of the model, in the place of what was saved; none of them forgets it. */
+  save_options: optional(v.boolean("must be true or false")),
 });
 
 /** Endpoints about which models are loaded: `live`, `health`, `load`, `unload`. */
@@ -44,8 +45,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       tag: "Server",
       summary: "Which models are loaded",
       answers: { 200: { description: "The loaded models, most recently used first", schema: Health } },
-      // Whoever may not ask models learns that the server lives, not what runs on this machine.
-      handle: ({ identity }) => json(renderHealth(router, { version, isStranger: !identity.scopes.includes("infer") })),
+      handle: ({ identity }) => json(renderHealth(router, { version, identity })),
     }),
     endpoint({
       method: "POST",
@@ -55,16 +55,24 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       summary: "Load a model, or load it again with other options",
       body: LoadRequest,
       answers: { 200: { description: "It is loaded", schema: Success } },
-      async handle({ body, signal }) {
-        const name = body.model_name ?? body.model;
-        if (!name) throw new RouterError("INVALID_REQUEST", "The field model_name is missing");
-        const load = {
-          ...(body.ctx_size ? { contextTokens: body.ctx_size } : {}),
-          ...(body.llamacpp_args ? { extraArgs: splitArguments(body.llamacpp_args) } : {}),
-        };
-        const { entry, wasLoaded } = await router.load(name, { signal, load });
+      async handle({ body, signal, identity }) {
+        const name = requiredName(body);
+        // Also a quote that is not closed is told before a model is fetched.
+        await authorizeArguments(splitArguments(body.llamacpp_args ?? ""), identity);
+        const load = loadOptionsOf({
+          ctx_size: body.ctx_size ?? undefined,
+          llamacpp_backend: body.llamacpp_backend ?? undefined,
+          llamacpp_args: body.llamacpp_args ?? undefined,
+        });
+        const { entry, wasLoaded } = await router.load(name, { signal, load, saves: body.save_options ?? false });
         const message = `${wasLoaded ? "Model already loaded" : "Loaded model"}: ${entry.id}`;
-        return json({ status: "success", message, model_name: entry.id, checkpoint: entry.checkpoint, recipe: entry.recipe });
+        return json({
+          status: "success",
+          message,
+          model_name: entry.id,
+          checkpoint: shownPath(entry.checkpoint, identity),
+          recipe: entry.recipe,
+        });
       },
     }),
     endpoint({
@@ -76,7 +84,7 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
       body: v.looseObject(named),
       answers: { 200: { description: "It is unloaded", schema: Success } },
       async handle({ body }) {
-        const unloaded = await router.unload(body.model_name ?? body.model ?? undefined);
+        const unloaded = await router.unload(givenName(body));
         return json({ status: "success", message: "Model unloaded successfully", unloaded });
       },
     }),
@@ -84,36 +92,48 @@ export function residencyEndpoints(router: Router, { version }: { version: strin
 }
 
 /** `model_loaded` and `checkpoint_loaded` are the most recently used ones, for clients that know of one model only. */
-function renderHealth(router: Router, { version, isStranger }: { version: string; isStranger: boolean }): v.InferOutput<typeof Health> {
-  const status = isStranger ? [] : router.status();
+function renderHealth(router: Router, { version, identity }: { version: string; identity: Identity }): v.InferOutput<typeof Health> {
+  // Whoever may not ask models learns that the server lives, not what runs on this machine; how it runs is for its administrator.
+  const status = identity.scopes.includes("infer") ? router.status() : [];
+  const isAdmin = identity.scopes.includes("admin");
+  const redact = redactionFor(identity) ?? ((text: string) => text);
   const loaded = status.filter(({ state }) => state === "ready" || state === "busy" || state === "draining");
   return {
     status: "ok",
     version,
-    model_loaded: loaded[0]?.model ?? null,
-    checkpoint_loaded: loaded[0]?.checkpoint ?? null,
+    model_loaded: loaded[0] === undefined ? null : shownName(loaded[0].model, identity),
+    checkpoint_loaded: loaded[0] === undefined ? null : shownPath(loaded[0].checkpoint, identity),
     requests_waiting: router.waitingCount,
     all_models_loaded: status.map((model) => ({
-      model_name: model.model,
-      checkpoint: model.checkpoint,
+      model_name: shownName(model.model, identity),
+      checkpoint: shownPath(model.checkpoint, identity),
       recipe: model.recipe,
       type: model.kind,
       state: model.state,
       backend: model.backend ?? null,
-      backend_url: model.baseUrl === undefined ? null : `${model.baseUrl}/v1`,
-      pid: model.pid ?? null,
+      backend_url: model.baseUrl === undefined || !isAdmin ? null : `${model.baseUrl}/v1`,
+      pid: (isAdmin ? model.pid : undefined) ?? null,
       in_flight: model.inFlight,
       load_stage: model.loadStage ?? null,
       load_progress: model.loadFraction ?? null,
+      context_size: model.contextTokens ?? null,
       memory_bytes: model.memoryBytes ?? null,
-      stats: totalsOf(router, model.model),
+      device_memory_bytes: model.deviceBytes ?? null,
+      recipe_options: renderOptions(model.options, identity),
+      stats: totalsOf(router, model.model, identity),
       last_use: model.lastUsedMs,
-      notes: model.notes,
+      notes: model.notes.map(redact),
     })),
   };
 }
 
-function totalsOf({ stats }: Router, model: string): ReturnType<typeof renderTotals> | null {
+/** Arguments may hold paths: whoever manages models sees them. */
+export function renderOptions(options: ModelStatus["options"], { scopes }: Identity): RecipeOptions {
+  const { llamacpp_args: args, ...rest } = recipeOptionsOf(options);
+  return scopes.includes("manage") && args !== undefined ? { ...rest, llamacpp_args: args } : rest;
+}
+
+function totalsOf({ stats }: Router, model: string, identity: Identity): ReturnType<typeof renderTotals> | null {
   const totals = stats.ofModel(model);
-  return totals === undefined ? null : renderTotals(totals);
+  return totals === undefined ? null : renderTotals(totals, identity);
 }

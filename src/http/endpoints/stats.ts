@@ -3,6 +3,7 @@ import type { ModelTotals, RequestRecord, Router } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { below } from "../schemas.ts";
+import { shownName, type Identity } from "../security/index.ts";
 
 const number = v.nullable(v.number());
 
@@ -14,6 +15,7 @@ const Stats = v.looseObject({
   output_tokens: number,
   decode_token_times: v.null(),
   cached_tokens: number,
+  context_size: number,
   draft_acceptance: number,
   model: v.nullable(v.string()),
   models: v.record(v.string(), v.looseObject({ requests: v.number() })),
@@ -28,36 +30,37 @@ export function statsEndpoints(router: Router): Endpoint[] {
       tag: "Server",
       summary: "What the last request cost, and sums per model; times in seconds",
       answers: { 200: { description: "The figures", schema: Stats } },
-      handle: () => json(renderStats(router)),
+      handle: ({ identity }) => json(renderStats(router, identity)),
     }),
   ];
 }
 
-function renderStats({ stats }: Router): v.InferOutput<typeof Stats> {
-  const models = [...stats.models()].map(([model, totals]) => [model, renderTotals(totals)]);
-  return { ...renderRequest(stats.last), decode_token_times: null, models: Object.fromEntries(models) };
+function renderStats({ stats }: Router, identity: Identity): v.InferOutput<typeof Stats> {
+  const models = [...stats.models()].map(([model, totals]) => [shownName(model, identity), renderTotals(totals, identity)]);
+  return { ...renderRequest(stats.last, identity), decode_token_times: null, models: Object.fromEntries(models) };
 }
 
 /** Sums over the requests of one model, and what its last one cost. */
-export function renderTotals({ requests, promptTokens, cachedTokens, completionTokens, last }: ModelTotals) {
+export function renderTotals({ requests, promptTokens, cachedTokens, completionTokens, last }: ModelTotals, identity: Identity) {
   return {
     requests,
     input_tokens: promptTokens,
     cached_tokens: cachedTokens,
     output_tokens: completionTokens,
-    last: renderRequest(last),
+    last: renderRequest(last, identity),
   };
 }
 
-function renderRequest(request: RequestRecord | undefined) {
+function renderRequest(request: RequestRecord | undefined, identity: Identity) {
   const { timeToFirstTokenMs, draftTokens, draftTokensAccepted } = request ?? {};
   return {
-    model: request?.model ?? null,
+    model: request === undefined ? null : shownName(request.model, identity),
     time_to_first_token: timeToFirstTokenMs === undefined ? null : timeToFirstTokenMs / 1000,
     tokens_per_second: request?.tokensPerSecond ?? null,
     input_tokens: request?.promptTokens ?? null,
     output_tokens: request?.completionTokens ?? null,
     cached_tokens: request?.cachedTokens ?? null,
+    context_size: request?.contextTokens ?? null,
     draft_acceptance: draftTokens ? (draftTokensAccepted ?? 0) / draftTokens : null,
   };
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { SystemReporter } from "../../router/index.ts";
+import type { Engines } from "../../router/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { below } from "../schemas.ts";
@@ -22,7 +22,7 @@ const flag = v.optional(
   "false",
 );
 
-export function systemInfoEndpoints(system: SystemReporter): Endpoint[] {
+export function systemInfoEndpoints(engines: Pick<Engines, "report">): Endpoint[] {
   return [
     endpoint({
       method: "GET",
@@ -33,7 +33,7 @@ export function systemInfoEndpoints(system: SystemReporter): Endpoint[] {
       query: v.looseObject({ verbose: flag, complete: flag }),
       answers: { 200: { description: "The machine; sizes in GiB", schema: SystemInfo } },
       handle: async ({ query: { verbose, complete }, signal }) =>
-        json(renderSystemInfo(await system.report({ complete, signal }), { verbose })),
+        json(renderSystemInfo(await engines.report({ complete, signal }), { verbose })),
     }),
   ];
 }

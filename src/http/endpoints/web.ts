@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { RouterError } from "../../errors.ts";
-import type { Router } from "../../router/index.ts";
+import type { CatalogEntry, Router } from "../../router/index.ts";
 import { endpoint, type Call, type Endpoint } from "../endpoint.ts";
 import { fillPage } from "../page-template.ts";
+import { shownPath, type Identity } from "../security/index.ts";
 import { fileResponse, findStaticFile, NO_CACHE, typeOf } from "../static-file.ts";
+import { importLater } from "../../platform/index.ts";
 
 export interface WebOptions {
   readonly router: Router;
@@ -37,7 +39,10 @@ export function webEndpoints({ router, webappDir }: WebOptions): Endpoint[] {
       summary: "A file that the page asks for",
       answers: { 200: { description: "The file", contentType: "application/octet-stream" } },
       async handle({ params: { path = "" } }) {
-        const file = webappDir === undefined ? (await import("../own-page.ts")).OWN_FILES.get(path) : await findStaticFile(webappDir, path);
+        const file =
+          webappDir === undefined
+            ? (await importLater(() => import("../own-page.ts"))).OWN_FILES.get(path)
+            : await findStaticFile(webappDir, path);
         if (file === undefined) throw new RouterError("ENDPOINT_NOT_FOUND", `There is no file ${JSON.stringify(path)} of the page`);
         return await fileResponse(file);
       },
@@ -46,7 +51,7 @@ export function webEndpoints({ router, webappDir }: WebOptions): Endpoint[] {
 }
 
 async function ownPage(): Promise<Response> {
-  const { OWN_PAGE } = await import("../own-page.ts");
+  const { OWN_PAGE } = await importLater(() => import("../own-page.ts"));
   return pageResponse(await readFile(OWN_PAGE, "utf8"), STRICT_POLICY);
 }
 
@@ -57,10 +62,15 @@ async function otherPage(folder: string, { router, call }: { router: Router; cal
   const { request, identity } = call;
   const page = fillPage(await readFile(file, "utf8"), {
     port: Number(new URL(request.url).port || 80),
-    models: identity.scopes.includes("infer") ? await router.catalog.list({ all: true }) : [],
+    models: identity.scopes.includes("infer") ? (await router.catalog.list({ all: true })).map((entry) => shownEntry(entry, identity)) : [],
     platform: process.platform,
   });
   return pageResponse(page, LOOSE_POLICY);
+}
+
+function shownEntry(entry: CatalogEntry, identity: Identity): CatalogEntry {
+  const { checkpoint, mmproj } = entry;
+  return { ...entry, checkpoint: shownPath(checkpoint, identity), mmproj: mmproj === undefined ? undefined : shownPath(mmproj, identity) };
 }
 
 function pageResponse(page: string, policy: string): Response {

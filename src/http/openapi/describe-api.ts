@@ -100,15 +100,13 @@ function describeAnswer({ description, schema, contentType, hasEvents = false }:
 const EVENTS = "text/event-stream";
 
 function describeErrors(endpoint: Endpoint): Record<string, ResponseObject> {
-  const asksEngine = endpoint.scope === "infer" && endpoint.method === "POST";
-  // The paths of llama.cpp pass on what its engine says, too.
-  const relays = asksEngine || endpoint.renderError !== undefined;
+  const { relays = false } = endpoint;
   const errors = errorsByStatus(endpoint).map(([status, codes]) => {
     const description = codes.map((code) => `\`${code.toLowerCase()}\``).join(", ");
     return [status, { description, content: relays ? RELAYED_ERROR_CONTENT : ERROR_CONTENT }] as const;
   });
   const unsupported = { description: "The engine does not support what is asked for", content: RELAYED_ERROR_CONTENT };
-  return { ...Object.fromEntries(errors), ...(asksEngine ? { 501: unsupported } : {}) };
+  return { ...Object.fromEntries(errors), ...(relays ? { 501: unsupported } : {}) };
 }
 
 function pathParameters({ paths }: Endpoint): Parameter[] {

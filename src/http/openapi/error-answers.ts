@@ -18,6 +18,10 @@ const USING_AN_ENGINE: readonly ErrorCode[] = [
   "BACKEND_NOT_INSTALLED",
   "INSTALL_FAILED",
   "MODEL_LOAD_FAILED",
+  "OUT_OF_MEMORY",
+  "ENGINE_KEEPS_CRASHING",
+  "MODEL_LIMIT_REACHED",
+  "MODEL_NOT_LOADED",
   "MODEL_IN_USE",
   "QUEUE_FULL",
   "QUEUE_TIMEOUT",
@@ -47,7 +51,7 @@ const USING_THE_HUB: readonly ErrorCode[] = [
 ];
 
 /** The codes that an endpoint may answer with, by what it takes and what its scope lets it touch. */
-function errorCodesOf({ method, paths, scope, query, body, form, errors = [] }: Endpoint): ErrorCode[] {
+function errorCodesOf({ paths, scope, query, body, form, relays = false, errors = [] }: Endpoint): ErrorCode[] {
   const takesBody = body !== undefined || form !== undefined;
   const codes = new Set<ErrorCode>([...ALWAYS, ...errors]);
   const add = (more: readonly ErrorCode[]) => more.forEach((code) => codes.add(code));
@@ -55,7 +59,7 @@ function errorCodesOf({ method, paths, scope, query, body, form, errors = [] }: 
   if (query !== undefined) add(WITH_INPUT);
   if (takesBody) add(WITH_BODY);
   if (paths[0]?.includes("/:") === true || namesModel(query) || namesModel(body)) add(NAMING_A_MODEL);
-  if (scope === "infer" && method !== "GET") {
+  if (relays) {
     // A model that is asked for may be fetched first, where the caller may do so.
     add(USING_AN_ENGINE);
     add(USING_THE_HUB);

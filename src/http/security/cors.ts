@@ -5,7 +5,7 @@ const MAX_AGE_S = 600;
 export function addCorsHeaders(headers: Headers, origin: string): void {
   headers.set("access-control-allow-origin", origin);
   headers.set("access-control-allow-credentials", "true");
-  headers.set("access-control-expose-headers", "x-request-id");
+  headers.set("access-control-expose-headers", "x-request-id, x-should-retry");
   headers.append("vary", "Origin");
 }
 

@@ -1,5 +1,5 @@
 import { RouterError } from "../../errors.ts";
-import { KEY_SCOPES, matchApiKey, type ApiKey, type KeyScope } from "../../router/index.ts";
+import { KEY_SCOPES, matchApiKey, pathOfId, type ApiKey, type KeyScope } from "../../router/index.ts";
 import type { CallContext, Scope } from "../endpoint.ts";
 
 /** Who sends a request, as far as keys tell. */
@@ -49,8 +49,7 @@ export function authorize(identity: Identity, scope: Scope): void {
 
 /** Files of this machine are reached by path only by who manages its models; to anyone else such a name is unknown. */
 export function requireReachable(model: string, identity: Identity): void {
-  const isPath = /^(?:~|\.{0,2})[/\\]|^[A-Za-z]:[/\\]/.test(model);
-  if (isPath && !identity.scopes.includes("manage"))
+  if (pathOfId(model) !== undefined && !identity.scopes.includes("manage"))
     throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`);
 }
 

@@ -71,15 +71,7 @@ const SCALARS: Readonly<Record<number, ScalarReader>> = {
  * @throws {@link RouterError} `NOT_A_GGUF`, with a sentence that says what the file is instead.
  */
 export function* parseGgufHeader({ name = "The file", fileBytes }: ParseHeaderOptions = {}): Parsing<GgufHeader> {
-  const version = yield* checkStart(name, fileBytes);
-  const cursor = new ByteCursor(name);
-  cursor.skip(8);
-  yield* cursor.fill(16);
-  const tensorCount = cursor.u64();
-  const pairCount = cursor.u64();
-  if (tensorCount > MOST_ENTRIES || pairCount > MOST_ENTRIES)
-    throw damaged(name, `it claims ${tensorCount} tensors and ${pairCount} entries`);
-
+  const { version, tensorCount, pairCount, cursor } = yield* readStart(name, fileBytes);
   const metadata = yield* readPairs(cursor, { name, pairCount });
   const tensors: { name: string; type: number; valueCount: number; offset: number }[] = [];
   for (let i = 0; i < tensorCount; i += 1) {

@@ -49,6 +49,18 @@ test("facts are found once for all who ask at once, and kept for the next start"
   expect(place.probes).toHaveLength(1);
 });
 
+test("whoever can wait a little gets the first facts, or none", async () => {
+  await using place = await setUp();
+  const info = place.open();
+  expect(await info.known(1)).toBeUndefined();
+  const patient = info.known(60_000);
+  place.probes[0]?.resolve(facts("one"));
+  expect(await patient).toEqual(facts("one"));
+  place.clock.ms += 7_200_000;
+  expect(await info.known(60_000)).toEqual(facts("one"));
+  place.probes[1]?.resolve(facts("two"));
+});
+
 test("a first answer does not wait for the probe", async () => {
   await using place = await setUp();
   const info = place.open();

@@ -34,13 +34,18 @@ export class SystemInfo implements AsyncDisposable {
 
   /** What is known now, within 50 ms: on the first start ever perhaps only processor and memory, and `problems` says so. */
   async current(): Promise<SystemFacts> {
+    return (await this.known(FIRST_ANSWER_MS)) ?? basicFacts();
+  }
+
+  /** What is known, also when it is no longer fresh; only where nothing is known yet, a first probe is waited for. */
+  async known(patienceMs: number): Promise<SystemFacts | undefined> {
     const known = await this.#recall();
     if (known !== undefined) {
       if (!this.#isFresh(known, await describeSystem())) void this.#refresh();
       return known.facts;
     }
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<SystemFacts>((resolve) => (timer = setTimeout(() => resolve(basicFacts()), FIRST_ANSWER_MS)));
+    const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, patienceMs, undefined)));
     try {
       return await Promise.race([this.#refresh(), late]);
     } finally {

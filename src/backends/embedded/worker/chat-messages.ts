@@ -49,7 +49,7 @@ function checkPart(part: unknown): void {
   if (medium !== undefined) {
     throw new ApiError(
       "server_error",
-      `${medium} input is not supported - hint: if this is unexpected, you may need to provide the mmproj`,
+      `${medium} input is not supported by the embedded engine - hint: a llama-server takes it when the model has a projector (mmproj)`,
     );
   }
   if (type !== "text") throw invalidRequest("unsupported content[].type");

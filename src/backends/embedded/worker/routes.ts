@@ -51,10 +51,10 @@ export async function answerRequest(loaded: LoadedModel, request: Request): Prom
     checkKey(loaded, request, url.pathname);
     if (request.method === "GET" || request.method === "HEAD") {
       const get = GETS[url.pathname];
-      return get === undefined ? notFound() : get(loaded, url);
+      return get === undefined ? missing(url.pathname) : get(loaded, url);
     }
     const post = request.method === "POST" ? POSTS[url.pathname] : undefined;
-    return post === undefined ? notFound() : await post(loaded, parseBody(await request.text()), request.signal);
+    return post === undefined ? missing(url.pathname) : await post(loaded, parseBody(await request.text()), request.signal);
   } catch (error) {
     return errorResponse(error);
   }
@@ -65,7 +65,23 @@ export function errorResponse(error: unknown): Response {
   return jsonResponse(failure.toBody(), failure.status);
 }
 
-const notFound = (): Response => errorResponse(new ApiError("not_found_error", "File Not Found"));
+/** What llama-server has and this engine does not: whoever asks for it learns that the path was right. */
+const NOT_HERE: readonly RegExp[] = [
+  /^\/completions?$/,
+  /^\/embeddings?$/,
+  /^\/infill$/,
+  /^\/metrics$/,
+  /^\/props$/,
+  /^\/lora-adapters$/,
+  /^\/slots\/[^/]+$/,
+  /^\/v1\/chat\/completions\/control$/,
+];
+
+function missing(path: string): Response {
+  if (!NOT_HERE.some((known) => known.test(path))) return errorResponse(new ApiError("not_found_error", "File Not Found"));
+  const message = `The embedded engine has no ${path}: a llama-server does (lemonade install llamacpp)`;
+  return errorResponse(new ApiError("not_supported_error", message));
+}
 
 function checkKey({ arguments: { apiKeys } }: LoadedModel, request: Request, path: string): void {
   if (apiKeys.length === 0 || path === "/health" || path === "/v1/health") return;

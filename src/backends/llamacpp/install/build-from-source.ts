@@ -2,12 +2,11 @@ import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import { ProcessRecords } from "../../../platform/index.ts";
+import { acquireFileLock, ProcessRecords } from "../../../platform/index.ts";
 import {
   type CommandResult,
   InstallFailedError,
   type InstallProgressListener,
-  acquireFileLock,
   createStagingFolder,
   exists,
   previousFolder,
@@ -18,9 +17,10 @@ import {
   tieToParent,
   writeBuildMarkers,
 } from "../../install/index.ts";
+import { EXECUTABLE } from "../find-executable.ts";
+import { probeVersion } from "../probe-build.ts";
 import { parseBuildProgress } from "./build-progress.ts";
 import { findBuildTools } from "./build-tools.ts";
-import { probeLlamaServer } from "./probe-llama-server.ts";
 
 export interface BuildFromSourceOptions {
   /** The git bundle with llama.cpp's source. */
@@ -66,7 +66,6 @@ const CMAKE_SWITCHES = [
 
 /** The largest source files of llama.cpp need that much in one compiler. */
 const BYTES_PER_JOB = 1.5e9;
-const EXECUTABLE = process.platform === "win32" ? "llama-server.exe" : "llama-server";
 
 /**
  * Compiles `llama-server` and installs it. Needs git, CMake, a C++ compiler, and make or ninja. Two callers, also in different
@@ -91,7 +90,7 @@ export async function buildLlamaCppFromSource(options: BuildFromSourceOptions): 
   const build = new SourceBuild(options, records, hasNinja);
   const executable = await build.run();
   onProgress?.({ stage: "checking" });
-  const version = await probeLlamaServer(executable, options);
+  const version = await probeVersion(executable, options);
   onProgress?.({ stage: "finishing" });
   await install(executable, options);
   await build.removeAll();
@@ -107,7 +106,7 @@ async function findInstalled(
   const executable = join(destination, EXECUTABLE);
   if (markers?.version !== tag || markers.backend !== "from-source" || !(await exists(executable))) return undefined;
   try {
-    return { executable, tag, version: await probeLlamaServer(executable, options) };
+    return { executable, tag, version: await probeVersion(executable, options) };
   } catch (error) {
     // It ran once; the system around it has changed (a library was upgraded away), so a new build is what helps.
     if (error instanceof InstallFailedError) return undefined;

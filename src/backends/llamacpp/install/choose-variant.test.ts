@@ -43,6 +43,13 @@ test.each([
   expect(chooseDefaultVariant(facts, table).variant).toBe(variant as "cpu");
 });
 
+test("what the table names first is the default, where it can be used", () => {
+  const facts = machine("linux", "x64", [GEFORCE]);
+  const withOrder = (...toInstall: ReleaseTable["defaults"]["toInstall"]) => ({ ...table, defaults: { ...table.defaults, toInstall } });
+  expect(chooseDefaultVariant(facts, withOrder("cuda", "cpu")).variant).toBe("cuda");
+  expect(chooseDefaultVariant(facts, withOrder("rocm", "cpu")).variant).toBe("cpu");
+});
+
 test("without the Vulkan loader the CPU build is the default, and the reason names the package", () => {
   const facts = machine("linux", "x64", [RADEON], false);
   expect(chooseDefaultVariant(facts, table).variant).toBe("cpu");

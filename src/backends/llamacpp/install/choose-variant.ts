@@ -49,10 +49,10 @@ export function reportVariants(facts: SystemFacts, table: ReleaseTable): readonl
   return reports.toSorted((a, b) => Number(b.isDefault) - Number(a.isDefault));
 }
 
-/** Metal on Apple silicon, Vulkan elsewhere when a GPU answers, else the CPU. */
+/** The first of the table's defaults that is published for the machine and can use its hardware. */
 export function chooseDefaultVariant(facts: SystemFacts, table: ReleaseTable): DefaultVariant {
   const needs = releaseNeeds(facts);
-  for (const variant of ["metal", "vulkan", "cpu"] as const) {
+  for (const variant of table.defaults.toInstall) {
     if (chooseRelease(variant, needs, table) === undefined) continue;
     const { isUsable, reason } = JUDGES[variant](facts);
     if (isUsable) return { variant, reason };

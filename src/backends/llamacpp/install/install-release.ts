@@ -1,10 +1,11 @@
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { basename, delimiter, dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { errorMessage, RouterError } from "../../../errors.ts";
+import { acquireFileLock } from "../../../platform/index.ts";
 import type { SystemFacts } from "../../../platform/system-info/index.ts";
 import {
-  acquireFileLock,
   createStagingFolder,
+  downloadProgress,
   exists,
   extractArchive,
   InstallFailedError,
@@ -22,9 +23,10 @@ import {
   type InstallProgressListener,
   type ReleaseHostOptions,
 } from "../../install/index.ts";
-import { findInFolder } from "../find-executable.ts";
+import { engineEnvironment } from "../engine-environment.ts";
+import { EXECUTABLE, findInFolder } from "../find-executable.ts";
+import { probeDevices, probeVersion, type LlamaDevice, type ProbeOptions } from "../probe-build.ts";
 import { releaseNeeds } from "./choose-variant.ts";
-import { probeDevices, probeLlamaServer, type LlamaDevice } from "./probe-llama-server.ts";
 import { chooseRelease, readReleaseTable, type ReleaseChoice, type ReleaseTable, type ReleaseVariant } from "./release-table.ts";
 import { resolveAssets, type FetchPlan } from "./resolve-assets.ts";
 import { chooseHipDevice } from "./rocm-family.ts";
@@ -156,7 +158,7 @@ class Installation {
       onProgress?.({ stage: "checking" });
       const executable = await this.#requireExecutable(staging);
       await this.#start(executable);
-      devices = await probeDevices(executable, this.#runOptions(executable));
+      devices = await probeDevices(executable, this.#probeOptions(executable));
       await this.#configure(executable, devices);
       await writeBuildMarkers(staging, { version: this.#release.tag, backend: variant, isKept: this.#options.tag !== undefined });
       onProgress?.({ stage: "finishing" });
@@ -172,22 +174,15 @@ class Installation {
   async #download(): Promise<readonly string[]> {
     const { downloadsDir, downloadFile, onProgress, signal } = this.#options;
     const host = new ReleaseHost(this.#options);
-    const plans = await resolveAssets(this.#release, host, signal);
+    const { plans, warnings } = await resolveAssets(this.#release, host, signal);
+    this.#warnings.push(...warnings);
     await mkdir(downloadsDir, { recursive: true });
     const archives: string[] = [];
     for (const { name, url, sha256 } of plans) {
       // Tag and repository in the name: the runtime of CUDA is named alike in every release.
       const destination = join(downloadsDir, `${this.#release.repository.replace("/", "-")}-${this.#release.tag}-${basename(name)}`);
-      const report = (bytesDone: number, bytesTotal: number | undefined): void =>
-        onProgress?.({
-          stage: "downloading",
-          detail: name,
-          bytesDone,
-          bytesTotal,
-          fraction: bytesTotal === undefined || bytesTotal === 0 ? undefined : bytesDone / bytesTotal,
-        });
       try {
-        await downloadFile({ url, destination, sha256, onProgress: report, signal });
+        await downloadFile({ url, destination, sha256, onProgress: downloadProgress(name, onProgress), signal });
       } catch (error) {
         signal?.throwIfAborted();
         throw downloadError(error, { name, url, sha256 });
@@ -227,7 +222,7 @@ class Installation {
 
   /** The executable of an unpacked build, with the executable bits that some archives lack. */
   async #requireExecutable(folder: string): Promise<string> {
-    const names = process.platform === "win32" ? ["llama-server.exe"] : ["llama-server", "llama-cli", "llama-bench"];
+    const names = process.platform === "win32" ? [EXECUTABLE] : [EXECUTABLE, "llama-cli", "llama-bench"];
     for (const inner of ["", join("build", "bin"), "bin"]) {
       const paths = names.map((name) => join(folder, inner, name));
       for (const path of paths) if (await exists(path)) await makeExecutable(path);
@@ -238,15 +233,13 @@ class Installation {
   }
 
   async #start(executable: string): Promise<void> {
-    await probeLlamaServer(executable, this.#runOptions(executable));
+    await probeVersion(executable, this.#probeOptions(executable));
   }
 
-  /** The libraries beside the executable are found first, as when a model is started. */
-  #runOptions(executable: string): { readonly env: Record<string, string | undefined>; readonly signal: AbortSignal | undefined } {
-    const { env, signal } = this.#options;
-    const variable = { linux: "LD_LIBRARY_PATH", darwin: "DYLD_LIBRARY_PATH" }[process.platform as string];
-    if (variable === undefined) return { env: { ...env }, signal };
-    return { env: { ...env, [variable]: [dirname(executable), env[variable]].filter(Boolean).join(delimiter) }, signal };
+  /** As when a model is started. */
+  #probeOptions(path: string): ProbeOptions {
+    const { env, signal, variant } = this.#options;
+    return { env: { ...env, ...engineEnvironment({ path, variant }, env) }, signal };
   }
 
   async #configure(executable: string, devices: readonly LlamaDevice[] | undefined): Promise<void> {

@@ -25,6 +25,15 @@ const Source = v.strictObject({
 
 export const ReleaseTable = v.strictObject({
   sources: v.record(v.string(), Source),
+  defaults: v.strictObject({
+    /**
+     * What an installation without a variant brings: the first one that is published for the machine and can use its hardware. Metal on
+     * Apple silicon, Vulkan elsewhere, the CPU where no GPU answers.
+     */
+    toInstall: v.array(v.picklist(RELEASE_VARIANTS)),
+    /** Which of several installed ones runs a model: the first one that can use the hardware. */
+    toRun: v.array(v.picklist([...RELEASE_VARIANTS, "from-source"])),
+  }),
   builds: v.array(Build),
   /** Published digests by file name; `scripts/bump-llamacpp.ts` records them with the tag. */
   sha256: v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),

@@ -1,4 +1,5 @@
 export { describeArgv, toArgv } from "./argv.ts";
+export { endLeftovers } from "./end-leftovers.ts";
 export { LLAMA_SERVER_ERRORS, type LlamaServerErrorCode } from "./error-codes.ts";
 export {
   ExecutableNotFoundError,
@@ -50,6 +51,7 @@ export type {
   TokenUsage,
 } from "./inference-types.ts";
 export { createLlamaServer, LlamaServer } from "./llama-server.ts";
+export type { InstallBinariesOptions, InstalledBinary } from "./install-binaries.ts";
 export { mergeArgs } from "./merge-args.ts";
 export {
   ENGLISH_MESSAGES,
@@ -65,10 +67,18 @@ export { FALLBACK_PORT, parseOptions, resolveOptions, type LlamaServerOptions, t
 export type { OutputLine } from "./output-feed.ts";
 export { redactModelPath } from "./redact-model-path.ts";
 export { resolveExecutable, type ResolveExecutableOptions } from "./resolve-executable.ts";
-export { defaultVariant, detectTarget, VARIANTS, type TargetTriple } from "./target.ts";
+export { defaultVariant, detectTarget, executableName, VARIANTS, type TargetTriple } from "./target.ts";
 export { withFileLock, type FileLockWait } from "./with-file-lock.ts";
 // What the names above speak of, from the folders that have it.
 export { pickFreePort, type ExitInfo, type FreePortOptions } from "../../../platform/index.ts";
+export { EXECUTABLE as EXEC_NAME } from "../find-executable.ts";
+export {
+  extractArchive,
+  type ExtractOptions,
+  type InstallProgress,
+  type InstallProgressListener,
+  type InstallStage,
+} from "../../install/index.ts";
 export type { StartFailureReason } from "../../explain-start-failure.ts";
 export type { LoadProgress } from "../../wrapped-server.ts";
 export type { StageProgress } from "../../../model/index.ts";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { errorMessage } from "../../../errors.ts";
-import { describeExit, type ExitInfo, type SupervisedChild } from "../../../platform/index.ts";
+import { describeExit, ProcessRecords, type ExitInfo, type SupervisedChild } from "../../../platform/index.ts";
 import { childEnvironment } from "../../child-environment.ts";
 import { launchEngine, untilReady, type LaunchedEngine, type LaunchOutcome } from "../../engine-launch.ts";
 import { EXIT_LINE } from "../../engine-protocol.ts";
@@ -191,6 +191,8 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
     const engine = await this.#launch((load) => report({ load }));
     const { child } = engine;
     this.#engine = engine;
+    // Its requests learn of the end at once, its listeners after its last words.
+    void child.ended.then(() => this.#onEnd());
     void child.exited.then((exit) => this.#onExit(exit));
     const outcome = await untilReady(engine, {
       healthUrl: urlOf(this.#address, healthPath).href,
@@ -204,7 +206,7 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
   }
 
   async #launch(onProgress: NonNullable<Parameters<typeof launchEngine>[0]["onProgress"]>): Promise<LaunchedEngine> {
-    const { executable, cwd, env } = this.#options;
+    const { executable, cwd, env, recordsDir } = this.#options;
     const path = resolve(executable); // A relative path would otherwise be read against the engine's working directory.
     const inherited = childEnvironment(process.env);
     try {
@@ -213,6 +215,7 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
         args: toArgv(this.#options),
         env: { ...inherited, ...engineEnvironment({ path, variant: "bin" }, inherited), ...env },
         cwd,
+        records: recordsDir === undefined ? undefined : new ProcessRecords(resolve(recordsDir)),
         onLine: (text, stream) => this.#events.output.add({ stream, text }),
         onProgress,
       });
@@ -221,9 +224,12 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
     }
   }
 
-  #onExit(exit: ExitInfo): void {
+  #onEnd(): void {
     if (this.#events.state === "ready") this.#events.enter("failed");
     this.#http.close();
+  }
+
+  #onExit(exit: ExitInfo): void {
     this.#events.output.end();
     this.#exited.resolve(exit);
   }
@@ -238,7 +244,7 @@ export class LlamaServer extends InferenceEndpoints implements InferenceProcess 
   async #explainFailure(): Promise<string | undefined> {
     const { promise, resolve: giveUp } = Promise.withResolvers<undefined>();
     const timer = setTimeout(giveUp, EXIT_NOTICE_MS, undefined);
-    const exit = this.#engine?.child.exit ?? (await Promise.race([this.exited, promise]));
+    const exit = this.#engine?.child.exit ?? (await Promise.race([this.#engine?.child.ended, promise]));
     clearTimeout(timer);
     return exit === undefined ? undefined : `the engine ended with ${describeExit(exit)}`;
   }
@@ -265,7 +271,7 @@ async function endEngine(
 function startFailure(outcome: Exclude<LaunchOutcome, { kind: "ready" }>, child: SupervisedChild, limitSeconds: number): LlamaProcessError {
   const outputTail = child.logTail();
   if (outcome.kind === "exited") {
-    const known = findStartFailure(outputTail);
+    const known = findStartFailure(outputTail, child.foreignSignal);
     const details = { reason: known?.reason, exit: outcome.exit, outputTail };
     return new StartupError(known?.sentence ?? "the process ended before it was ready", details);
   }

@@ -50,6 +50,7 @@ test("resolving applies every default and picks a free port that stays", async (
     apiKey: undefined,
     host: undefined,
     cwd: undefined,
+    recordsDir: undefined,
     port: resolved.port,
     embeddings: true,
     args: [],

@@ -28,6 +28,11 @@ export interface LlamaServerOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Working directory of the engine, against which a relative `model` is read. Defaults to that of this process. */
   readonly cwd?: string | undefined;
+  /**
+   * Folder in which the process is remembered while it lives, so that {@link endLeftovers} finds it when this program has been killed. Engines
+   * end by themselves when their program dies, except builds older than llama.cpp's router mode. By default nothing is remembered.
+   */
+  readonly recordsDir?: string | undefined;
 }
 
 /** {@link LlamaServerOptions} with every default applied: the port is chosen and `extraArgs` are words of `args`. */
@@ -52,6 +57,8 @@ export interface ResolvedOptions {
   readonly env: Readonly<Record<string, string>>;
   /** See {@link LlamaServerOptions.cwd}. */
   readonly cwd: string | undefined;
+  /** See {@link LlamaServerOptions.recordsDir}. */
+  readonly recordsDir: string | undefined;
 }
 
 /** The port of a server whose port could not be chosen, and the default of the engine. */
@@ -78,6 +85,7 @@ const Options = v.strictObject({
   extraArgs: v.optional(v.string()),
   env: v.optional(v.record(v.string(), v.string())),
   cwd: v.optional(text),
+  recordsDir: v.optional(text),
 });
 
 /**
@@ -103,6 +111,7 @@ export async function resolveOptions(options: LlamaServerOptions): Promise<Resol
     apiKey: checked.apiKey,
     host: checked.host,
     cwd: checked.cwd,
+    recordsDir: checked.recordsDir,
     port: checked.port ?? (await pickFreePort({ host: checked.host }).catch(() => FALLBACK_PORT)),
     embeddings: checked.embeddings ?? true,
     args: wordsOf(options),

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { isExecutable } from "../find-executable.ts";
 import { ExecutableNotFoundError, InvalidOptionsError } from "./errors.ts";
-import { defaultVariant, detectTarget, type TargetTriple } from "./target.ts";
+import { defaultVariant, detectTarget, executableName, type TargetTriple } from "./target.ts";
 
 /** Where an executable is looked up: `<lookupPath>/<target>/<variant>/<name>`. */
 export interface ResolveExecutableOptions {
@@ -21,11 +21,16 @@ export interface ResolveExecutableOptions {
  * @throws {@link InvalidOptionsError} when a part of the path is no plain name.
  */
 export async function resolveExecutable({ lookupPath, target = detectTarget(), ...rest }: ResolveExecutableOptions): Promise<string> {
-  const { variant = defaultVariant(target), name = target.includes("windows") ? "llama-server.exe" : "llama-server" } = rest;
-  for (const [field, part] of Object.entries({ target, variant, name })) {
-    if (!/^[^\\/\0]+$/.test(part) || /^\.+$/.test(part)) throw new InvalidOptionsError(field, `${JSON.stringify(part)} is no plain name`);
-  }
+  const { variant = defaultVariant(target), name = executableName(target) } = rest;
+  requirePlainNames({ target, variant, name });
   const path = resolve(join(lookupPath, target, variant, name));
   if (!(await isExecutable(path))) throw new ExecutableNotFoundError(path);
   return path;
+}
+
+/** Parts of a path that could lead elsewhere are refused. */
+export function requirePlainNames(parts: Readonly<Record<string, string>>): void {
+  for (const [field, part] of Object.entries(parts)) {
+    if (!/^[^\\/\0]+$/.test(part) || /^\.+$/.test(part)) throw new InvalidOptionsError(field, `${JSON.stringify(part)} is no plain name`);
+  }
 }

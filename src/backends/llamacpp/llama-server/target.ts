@@ -34,3 +34,8 @@ export function detectTarget(machine: { readonly platform: string; readonly arch
 export function defaultVariant(target: TargetTriple): string {
   return VARIANTS[target][0];
 }
+
+/** The file name of the engine on a platform: `llama-server`, on Windows `llama-server.exe`. */
+export function executableName(target: TargetTriple): string {
+  return target.includes("windows") ? "llama-server.exe" : "llama-server";
+}

@@ -1,5 +1,5 @@
 import { errorMessage } from "../../../errors.ts";
-import { acquireFileLock } from "../../install/index.ts";
+import { acquireFileLock } from "../../../platform/index.ts";
 import { ProcessIoError } from "./errors.ts";
 
 /** How long to wait for a lock, and how. */

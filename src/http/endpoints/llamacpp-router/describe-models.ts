@@ -1,6 +1,7 @@
 import { maskSecrets, type ListedModel, type StatusValue } from "../../../dialects/llamacpp/index.ts";
 import { filesOf, type CatalogEntry, type DownloadStatus, type ModelRun, type Router } from "../../../router/index.ts";
-import { redactForStrangers, type Identity } from "../../security/index.ts";
+import { redactForStrangers, shownPath, type Identity } from "../../security/index.ts";
+import { importLater } from "../../../platform/index.ts";
 
 const STATUS: Readonly<Record<ModelRun["state"], StatusValue>> = {
   unloaded: "unloaded",
@@ -26,23 +27,27 @@ export function isListed(router: Router, { id, isDownloaded }: CatalogEntry): bo
   return isDownloaded || router.presets.hasSection(id);
 }
 
+const loadPresets = async () => await import("../../../model/presets/index.ts");
+
 /** Paths on this machine are shown to whoever administers it. */
 export async function describeModel(
   router: Router,
   { entry, identity }: { entry: CatalogEntry; identity: Identity },
 ): Promise<ListedModel> {
+  const { presetIni } = await importLater(loadPresets);
   const run = router.runOf(entry);
   const planned = await router.describeLaunch(entry);
   const preset = router.presets.presetOf(entry.id)?.launch;
-  const commandLine = run.commandLine.length > 0 ? maskSecrets(run.commandLine) : planned.commandLine;
+  const commandLine = maskSecrets(run.commandLine.length > 0 ? run.commandLine : planned.commandLine);
+  const ini = presetIni(entry.id, new Map([...planned.options].map(([name, value]) => [name, shownPath(value, identity)])));
   const isShown = identity.scopes.includes("admin");
   return {
     id: entry.id,
     aliases: preset?.aliases ?? [],
     tags: preset?.tags ?? [],
     status: STATUS[run.state],
-    args: isShown ? commandLine : commandLine.map(redactForStrangers),
-    preset: isShown ? planned.preset : redactForStrangers(planned.preset),
+    args: isShown ? commandLine : commandLine.map((word) => redactForStrangers(shownPath(word, identity))),
+    preset: isShown ? ini : redactForStrangers(ini),
     failure: run.failure && { ...run.failure, message: isShown ? run.failure.message : redactForStrangers(run.failure.message) },
     source: sourceOf(router, entry),
     isRemovable: isRemovable(router, entry),

@@ -1,17 +1,21 @@
 import * as v from "valibot";
-import { chatRequestOf, responsesThroughChat } from "../../../dialects/index.ts";
+import type { Translation } from "../../../dialects/index.ts";
 import { explainUseFailure, LlamaCppError } from "../../../dialects/llamacpp/index.ts";
-import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
-import { readBytes } from "../../read-body.ts";
+import { endpoint, type Call, type Endpoint, type Scope } from "../../endpoint.ts";
 import type { Detour } from "../../relay.ts";
+import { targetOf } from "../../request-url.ts";
 import { relayCall, type RelayChoice, type RelayContext } from "../../relay-call.ts";
 import { optional } from "../../schemas.ts";
+import { shownPath, type Identity } from "../../security/index.ts";
+import { throughChat } from "../../through-chat.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 import { routerProps } from "./lists.ts";
 
 interface Post {
   readonly paths: readonly string[];
   readonly summary: string;
+  /** Defaults to asking; what changes the engine for everybody is for those who manage models. */
+  readonly scope?: Scope;
   /** How an engine that lacks the path is asked instead. */
   readonly detour?: (fields: Readonly<Record<string, unknown>>) => Detour;
 }
@@ -30,8 +34,8 @@ const POSTS: readonly Post[] = [
   { paths: ["/tokenize"], summary: "Text into tokens" },
   { paths: ["/detokenize"], summary: "Tokens into text" },
   { paths: ["/apply-template"], summary: "A conversation as the text that the model sees" },
-  { paths: ["/slots/:id"], summary: "Save, restore or erase what a slot holds (`action`)" },
-  { paths: ["/props"], summary: "Change the engine's properties" },
+  { paths: ["/slots/:id"], summary: "Save, restore or erase what a slot holds (`action`)", scope: "manage" },
+  { paths: ["/props"], summary: "Change the engine's properties", scope: "manage" },
 ];
 
 /** Paths of the engine that a request reaches by `?model=`. */
@@ -48,19 +52,20 @@ const ANSWER = { description: "The engine's answer as it came" };
 /** The engine's own endpoints, relayed by model. */
 export function engineEndpoints(context: RelayContext): Endpoint[] {
   return [
-    ...POSTS.map(({ paths, summary, detour }) =>
+    ...POSTS.map(({ paths, summary, scope = "infer", detour }) =>
       endpoint({
         ...LLAMACPP,
         method: "POST",
         paths,
-        scope: "infer",
+        scope,
         summary,
         body: Body,
         answers: answers({ ...ANSWER, hasEvents: true }, 400, 404, 500, 501, 503),
+        relays: true,
         handle: async (call) =>
           await relayNamed(context, call, {
             model: call.body.model,
-            path: pathOf(call.request),
+            path: targetOf(call.request.url),
             body: call.bytes,
             detour: detour && (() => detour(call.body)),
           }),
@@ -75,6 +80,7 @@ export function engineEndpoints(context: RelayContext): Endpoint[] {
         summary,
         query: Query,
         answers: answers({ ...ANSWER, contentType }, 400, 404, 500, 501, 503),
+        relays: true,
         handle: async (call) => await question(context, call),
       }),
     ),
@@ -92,6 +98,7 @@ function propsEndpoint(context: RelayContext): Endpoint {
     summary: "The properties of the router, or with `model` those of its engine",
     query: Query,
     answers: answers({ description: "The properties", schema: v.looseObject({ build_info: v.string() }) }, 400, 404, 500, 503),
+    relays: true,
     handle: async (call) => (call.query.model ? await question(context, call) : await routerProps(context.router)),
   });
 }
@@ -102,20 +109,33 @@ function loraEndpoint(context: RelayContext): Endpoint {
     ...LLAMACPP,
     method: "POST",
     paths: ["/lora-adapters"],
-    scope: "infer",
+    scope: "manage",
     summary: "Change the strength of adapters: an array of `id` and `scale`; the model is named by `?model=`",
     query: Query,
+    body: v.array(v.looseObject({}), "The request body must be an array of adapters"),
     answers: answers(ANSWER, 400, 404, 500, 501, 503),
-    async handle(call) {
-      const body = await readBytes(call.request);
-      return await relayNamed(context, call, { model: call.query.model, path: pathOf(call.request), body });
-    },
+    relays: true,
+    handle: async (call) =>
+      await relayNamed(context, call, { model: call.query.model, path: targetOf(call.request.url), body: call.bytes }),
   });
 }
 
 /** Questions do not count as use: whoever watches a model does not keep it from making room. */
 async function question(context: RelayContext, call: Call<undefined, v.InferOutput<typeof Query>>): Promise<Response> {
-  return await relayNamed(context, call, { model: call.query.model, method: "GET", path: pathOf(call.request), isPassive: true });
+  const { query, request, identity } = call;
+  const choice = { method: "GET", path: targetOf(request.url), isPassive: true, translation: withShownPaths(identity) } as const;
+  return await relayNamed(context, call, { ...choice, model: query.model });
+}
+
+/** What an engine tells of itself, with as much of `model_path`, and of an adapter's `path`, as its reader may see. */
+function withShownPaths(identity: Identity): Translation | undefined {
+  if (identity.scopes.includes("admin")) return undefined;
+  const shorten = (key: string, value: unknown): unknown =>
+    /(?:^|_)path$/.test(key) && typeof value === "string" ? shownPath(value, identity) : value;
+  return {
+    events: (text) => text,
+    whole: (text) => (/^[[{]/.test(text) ? JSON.stringify(JSON.parse(text, shorten)) : text), // The counters are no JSON.
+  };
 }
 
 type NamedChoice = Omit<RelayChoice, "model"> & { readonly model: string | null | undefined };
@@ -130,14 +150,4 @@ async function relayNamed(context: RelayContext, call: Call<unknown, unknown>, {
   } catch (error) {
     throw explainUseFailure(model, error, { isListed: isPreset });
   }
-}
-
-function throughChat(fields: Readonly<Record<string, unknown>>): Detour {
-  const body = new TextEncoder().encode(JSON.stringify(chatRequestOf(fields)));
-  return { path: "/v1/chat/completions", body, translation: responsesThroughChat() };
-}
-
-/** The path as it was asked for, with its query. */
-function pathOf({ url }: Request): string {
-  return url.slice(url.indexOf("/", url.indexOf("//") + 2));
 }

@@ -1,6 +1,8 @@
 import { renderModelEvent } from "../../../dialects/llamacpp/index.ts";
 import type { Router } from "../../../router/index.ts";
 import { endpoint, type Endpoint } from "../../endpoint.ts";
+import { eventResponse } from "../../event-response.ts";
+import { shownName, type Identity } from "../../security/index.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 
 /** A comment this often keeps proxies from closing a stream on which nothing happens. */
@@ -15,32 +17,17 @@ export function eventsEndpoint(router: Router): Endpoint {
     scope: "infer",
     summary: "What happens to models from now on, as server-sent events; read `/models` after connecting",
     answers: answers({ description: "One event per change", contentType: "text/event-stream" }),
-    handle: ({ signal }) =>
-      new Response(eventStream(router, signal), {
-        headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
-      }),
+    handle: (call) => eventResponse(call, (left) => modelEvents(router, call.identity, left), { pingMs: PING_MS }),
   });
 }
 
-function eventStream(router: Router, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  const left = new AbortController();
-  const isOver = AbortSignal.any([signal, left.signal]);
-  const events = router.events.follow(isOver);
-  let ping: ReturnType<typeof setInterval> | undefined;
-  isOver.addEventListener("abort", () => clearInterval(ping), { once: true });
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(encoder.encode(": models\n\n")); // Headers leave at once: from now on the client misses nothing.
-      ping = setInterval(() => controller.enqueue(encoder.encode(": ping\n\n")), PING_MS);
-    },
-    async pull(controller) {
-      const { done, value } = await events.next();
-      if (done) {
-        clearInterval(ping);
-        if (!left.signal.aborted) controller.close();
-      } else controller.enqueue(encoder.encode(`data: ${JSON.stringify(renderModelEvent(value))}\n\n`));
-    },
-    cancel: () => left.abort(),
-  });
+/** Listens from the call on, not from the first read: a client that has its headers misses nothing. */
+function modelEvents(router: Router, identity: Identity, signal: AbortSignal): AsyncGenerator<string> {
+  const events = router.events.follow({ signal });
+  return (async function* () {
+    for await (const event of events) {
+      const rendered = renderModelEvent(event);
+      yield `data: ${JSON.stringify({ ...rendered, model: shownName(rendered.model, identity) })}\n\n`;
+    }
+  })();
 }

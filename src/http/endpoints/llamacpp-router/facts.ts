@@ -1,19 +1,12 @@
 import * as v from "valibot";
 import { renderLlamaCppError } from "../../../dialects/llamacpp/index.ts";
 import type { Answer, EndpointSpec } from "../../endpoint.ts";
+import { ErrorAnswer } from "../../schemas.ts";
 
 /** What every endpoint of this dialect has. */
 export const LLAMACPP = { tag: "llama.cpp router", renderError: renderLlamaCppError } as const satisfies Partial<
   EndpointSpec<never, never>
 >;
-
-/** The body of an error: llama.cpp's, readable for all other clients, too. */
-const LlamaCppError = v.looseObject({
-  error: v.looseObject({ message: v.string(), type: v.string(), code: v.number() }),
-  detail: v.string(),
-  status: v.literal("error"),
-  message: v.string(),
-});
 
 const ERRORS = {
   400: "What was asked for is not possible: no model is named, it is not known, or not loaded and shall not be",
@@ -27,7 +20,7 @@ type ErrorStatus = keyof typeof ERRORS;
 
 /** The answers of an endpoint with the errors that it may give. */
 export function answers(success: Answer, ...errors: readonly ErrorStatus[]): Readonly<Record<number, Answer>> {
-  const refused = errors.map((status) => [status, { description: ERRORS[status], schema: LlamaCppError }] as const);
+  const refused = errors.map((status) => [status, { description: ERRORS[status], schema: ErrorAnswer }] as const);
   return { 200: success, ...Object.fromEntries(refused) };
 }
 

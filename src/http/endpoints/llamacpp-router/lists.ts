@@ -3,6 +3,7 @@ import { renderListedModel, renderRouterProps } from "../../../dialects/llamacpp
 import type { Router } from "../../../router/index.ts";
 import { endpoint, type Endpoint } from "../../endpoint.ts";
 import { json } from "../../json.ts";
+import { authorize } from "../../security/index.ts";
 import { describeModels } from "./describe-models.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 
@@ -25,11 +26,14 @@ export function listEndpoints(router: Router): Endpoint[] {
       method: "GET",
       paths: ["/models"],
       scope: "infer",
-      summary: "The models with what they do; with `reload` the preset file and all folders are read anew first",
+      summary: "The models with what they do; with `reload` (and the scope manage) the preset file and all folders are read anew first",
       query: v.looseObject({ reload: v.optional(v.string()) }),
       answers: answers({ description: "The models", schema: List }, 500),
       async handle({ query, identity }) {
-        if (query.reload) await router.reload();
+        if (query.reload) {
+          authorize(identity, "manage"); // It unloads what has changed, and forgives what keeps crashing.
+          await router.reload();
+        }
         const nowSeconds = Math.floor(Date.now() / 1000);
         const models = await describeModels(router, identity);
         return json({ data: models.map((model) => renderListedModel(model, nowSeconds)), object: "list" });

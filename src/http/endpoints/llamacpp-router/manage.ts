@@ -59,7 +59,7 @@ export function manageEndpoints(router: Router): Endpoint[] {
         if (entry === undefined) throw await unknown(router, { name, message: "model is not found", status: 400 });
         const { state } = router.runOf(entry);
         if (state === "unloaded" || state === "queued") throw new LlamaCppError("MODEL_NOT_LOADED", "model is not running");
-        void router.unload(entry.id);
+        router.beginUnload(entry.id);
         return done();
       },
     }),
@@ -80,7 +80,7 @@ export function manageEndpoints(router: Router): Endpoint[] {
         if ((await find(name))?.isDownloaded === true || (await downloadOf(name)) !== undefined) {
           throw new LlamaCppError("MODEL_ALREADY_REGISTERED", `model '${name}' already exists`, { status: 400 });
         }
-        await router.library.pull({ model: name }, { signal });
+        await router.library.pull({ model: name }, { signal, isDetached: true });
         return done();
       },
     }),

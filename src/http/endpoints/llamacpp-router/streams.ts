@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { LlamaCppError } from "../../../dialects/llamacpp/index.ts";
+import type { Conversation } from "../../conversations.ts";
 import { endpoint, type Call, type Endpoint } from "../../endpoint.ts";
 import { json } from "../../json.ts";
 import { relayCall, type RelayContext } from "../../relay-call.ts";
@@ -22,10 +23,11 @@ export function streamEndpoints(context: RelayContext): Endpoint[] {
       summary: "The stream of a conversation from an offset on, and what follows",
       query: Query,
       answers: answers({ description: "The stream", contentType: "text/event-stream" }, 400, 404, 500, 503),
+      relays: true,
       async handle(call) {
         const id = idOf(call.query);
-        const model = await readyModel(context, call, id);
-        return await ask(context, call, { model, method: "GET", path: `/v1/stream?${queryOf(id, call.query.from)}` });
+        const { model, upstreamId } = await readyConversation(context, call, id);
+        return await ask(context, call, { model, method: "GET", path: `/v1/stream?${queryOf(upstreamId, call.query.from)}` });
       },
     }),
     endpoint({
@@ -39,12 +41,14 @@ export function streamEndpoints(context: RelayContext): Endpoint[] {
       async handle(call) {
         const id = idOf(call.query);
         const conversation = conversations.find(id, call.identity.name);
+        let isEngineTold = false;
         if (conversation?.isSent === true) {
-          // An engine that is gone has stopped anyway.
-          const choice = { model: conversation.model, method: "DELETE", path: `/v1/stream?${queryOf(id)}` } as const;
-          await (await ask(context, call, choice).catch(() => undefined))?.body?.cancel();
+          const choice = { model: conversation.model, method: "DELETE", path: `/v1/stream?${queryOf(conversation.upstreamId)}` } as const;
+          const answer = await ask(context, call, choice).catch(() => undefined); // An engine that is gone has stopped anyway.
+          await answer?.body?.cancel();
+          isEngineTold = answer?.ok ?? false;
         }
-        conversations.forget(id, call.identity.name);
+        conversations.forget(id, call.identity.name, { isEngineTold });
         return new Response(null, { status: 204 });
       },
     }),
@@ -61,6 +65,7 @@ export function streamEndpoints(context: RelayContext): Endpoint[] {
   ];
 }
 
+const Found = v.array(v.looseObject({ conversation_id: v.string() }));
 const isId = (id: unknown): id is string => typeof id === "string" && id !== "";
 
 function idOf({ conv_id: id }: v.InferOutput<typeof Query>): string {
@@ -72,12 +77,16 @@ function queryOf(id: string, from?: string): string {
   return new URLSearchParams({ conv_id: id, ...(from ? { from } : {}) }).toString();
 }
 
-/** The model of a conversation whose engine can be asked. */
-async function readyModel({ router, conversations }: RelayContext, { identity }: Call<unknown, unknown>, id: string): Promise<string> {
-  const model = conversations.find(id, identity.name)?.model;
-  const entry = model === undefined ? undefined : await router.catalog.find(model);
+/** A conversation whose engine can be asked. */
+async function readyConversation(
+  { router, conversations }: RelayContext,
+  { identity }: Call<unknown, unknown>,
+  id: string,
+): Promise<Conversation> {
+  const conversation = conversations.find(id, identity.name);
+  const entry = conversation === undefined ? undefined : await router.catalog.find(conversation.model);
   const state = entry === undefined ? undefined : router.runOf(entry).state;
-  if (entry !== undefined && (state === "loaded" || state === "sleeping")) return entry.id;
+  if (conversation !== undefined && (state === "loaded" || state === "sleeping")) return conversation;
   if (state === "loading" || state === "queued") {
     throw new LlamaCppError("MODEL_NOT_LOADED", "Stream owner model is loading, retry later", { status: 503 });
   }
@@ -101,18 +110,20 @@ async function ask(context: RelayContext, call: Call<unknown, unknown>, asked: A
 
 /** Asks only the engines that own some of the conversations, side by side. */
 async function lookUp(context: RelayContext, call: Call<unknown, unknown>, ids: readonly string[]): Promise<unknown[]> {
-  const byModel = new Map<string, string[]>();
+  const byModel = new Map<string, Map<string, string>>();
   for (const id of ids) {
-    const model = await readyModel(context, call, id).catch(() => undefined);
-    if (model !== undefined) byModel.set(model, [...(byModel.get(model) ?? []), id]);
+    const conversation = await readyConversation(context, call, id).catch(() => undefined);
+    if (conversation === undefined) continue;
+    const { model, upstreamId } = conversation;
+    byModel.set(model, (byModel.get(model) ?? new Map<string, string>()).set(upstreamId, id));
   }
   const asked = [...byModel].map(async ([model, owned]) => {
-    const body = new TextEncoder().encode(JSON.stringify({ conversation_ids: owned }));
+    const body = new TextEncoder().encode(JSON.stringify({ conversation_ids: [...owned.keys()] }));
     const signal = AbortSignal.any([call.signal, AbortSignal.timeout(LOOKUP_MS)]);
     try {
       const response = await ask(context, { ...call, signal }, { model, method: "POST", path: "/v1/streams/lookup", body });
       const found: unknown = response.ok ? await response.json() : [];
-      return Array.isArray(found) ? found : [];
+      return v.is(Found, found) ? found.map((known) => ({ ...known, conversation_id: owned.get(known.conversation_id) })) : [];
     } catch {
       return [];
     }

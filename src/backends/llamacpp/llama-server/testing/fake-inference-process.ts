@@ -46,6 +46,7 @@ const NOWHERE: ResolvedOptions = {
   args: [],
   env: {},
   cwd: undefined,
+  recordsDir: undefined,
 };
 
 /**

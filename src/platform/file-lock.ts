@@ -1,15 +1,17 @@
-import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, readlink, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
-import { isSameProcess, processIdentity } from "../../platform/index.ts";
+import { isSameProcess, processIdentity } from "./process-identity.ts";
 
 /** The holder touches its file this often, for waiters on other machines: they cannot look at its process. */
 const HEARTBEAT_MS = 5000;
 const SILENT_FOR_MS = 60_000;
 const POLL_MS = 250;
+
+/** Outside Linux a program is asked for it, which takes much longer than most locks are held. */
+let ownIdentity: Promise<string | undefined> | undefined;
 
 const LockContent = v.object({ token: v.string(), pid: v.number(), identity: v.string(), machine: v.string() });
 type LockContent = v.InferOutput<typeof LockContent>;
@@ -30,9 +32,9 @@ export async function acquireFileLock(path: string, { onWait, pollMs = POLL_MS, 
   await mkdir(dirname(path), { recursive: true });
   const machine = await machineName();
   const own: LockContent = {
-    token: randomUUID(),
+    token: crypto.randomUUID(),
     pid: process.pid,
-    identity: (await processIdentity(process.pid)) ?? "",
+    identity: (await (ownIdentity ??= processIdentity(process.pid))) ?? "",
     machine,
   };
   const silence = new SilenceWatch();
@@ -63,7 +65,7 @@ async function machineName(): Promise<string> {
 
 /** Writes the whole content before the name appears, so that no reader meets a half-written lock. */
 async function createExclusively(path: string, text: string): Promise<boolean> {
-  const temporary = `${path}.${randomUUID()}`;
+  const temporary = `${path}.${crypto.randomUUID()}`;
   try {
     await writeFile(temporary, text);
     await link(temporary, path);
@@ -91,7 +93,9 @@ async function createDirectly(path: string, text: string): Promise<boolean> {
     await writeFile(path, text, { flag: "wx" });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    const { code } = error as NodeJS.ErrnoException;
+    // Windows answers EPERM while another process is removing the file.
+    if (code === "EEXIST" || (code === "EPERM" && process.platform === "win32")) return false;
     throw error;
   }
 }
@@ -142,7 +146,7 @@ class SilenceWatch {
 }
 
 async function removeAbandoned(path: string, abandoned: FoundLock): Promise<void> {
-  const aside = `${path}.${randomUUID()}`;
+  const aside = `${path}.${crypto.randomUUID()}`;
   try {
     await rename(path, aside);
     // Another waiter may have been faster, and what we moved is its fresh lock: give it back.

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { errorMessage } from "../../errors.ts";
+import { errorMessage } from "../errors.ts";
 import { acquireFileLock } from "./file-lock.ts";
 
 async function temporaryLockPath(): Promise<AsyncDisposable & { readonly folder: string; readonly path: string }> {
