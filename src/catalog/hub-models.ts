@@ -100,7 +100,7 @@ function describeRepository({ repo, snapshots }: CachedRepository): readonly Fou
     const projector = projectorOfFolder(grouped);
     const mmproj = projector && join(snapshot.folder, projector.path);
     const incomplete = new Set(grouped.models.filter((model) => model.missing.length > 0).map((model) => model.first));
-    for (const { variant, files, sizeBytes } of listVariants(snapshot.files)) {
+    for (const { variant, files, sizeBytes } of listVariants(snapshot.files, grouped)) {
       const [first] = files;
       const checkpoint = joinCheckpoint({ repo, variant });
       // What a newer commit has hides what an older one has under the same name.

@@ -53,12 +53,17 @@ export function readKindLabels(path: string): readonly string[] {
   try {
     file = openSync(path, "r");
     const parsing = parseGgufBeginning({ name: path });
-    let buffer = new Uint8Array(BEGINNING_READ_BYTES);
+    let window = new Uint8Array(0);
+    let start = 0;
     let step = parsing.next();
     while (!step.done) {
       const { offset, bytes } = step.value;
-      if (bytes > buffer.length) buffer = new Uint8Array(bytes);
-      step = parsing.next(buffer.subarray(0, readSync(file, buffer, 0, buffer.length, offset)));
+      if (offset < start || offset + bytes > start + window.length) {
+        window = new Uint8Array(Math.max(bytes, BEGINNING_READ_BYTES));
+        window = window.subarray(0, readSync(file, window, 0, window.length, offset));
+        start = offset;
+      }
+      step = parsing.next(window.subarray(offset - start));
     }
     return labelsOfBeginning(step.value);
   } catch {
