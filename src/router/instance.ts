@@ -24,12 +24,11 @@ export class Instance implements Resident {
   isAsleep = false;
   /** Somebody asked for the load itself: it goes on when no request waits for it. */
   isAskedFor = false;
-  /** Unloads it when nobody asks for it for a while. */
-  idleTimer: ReturnType<typeof setTimeout> | undefined;
   /** Settles once the engine is gone and the place is free. */
   readonly gone = Promise.withResolvers<void>();
-  /** Called whenever a request gives its lease back. */
-  onIdle: (() => void) | undefined;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the engine of a model that is stopping, once its last request is through. */
+  #endEngine: (() => void) | undefined;
 
   constructor(entry: ModelEntry, options: LoadOptions, nowMs: number) {
     this.entry = entry;
@@ -40,5 +39,53 @@ export class Instance implements Resident {
 
   get model(): string {
     return this.entry.id;
+  }
+
+  /** A request gets the right to it. A passive one does not count as a use. */
+  begin(isPassive: boolean): void {
+    this.inFlight++;
+    clearTimeout(this.#idleTimer);
+    if (!isPassive) this.lastUsedMs = Date.now();
+  }
+
+  /** A request gives its right back. */
+  end(isPassive: boolean): void {
+    this.inFlight--;
+    if (!isPassive) this.lastUsedMs = Date.now();
+    if (this.inFlight === 0) this.#endEngine?.();
+  }
+
+  /** Calls back when it has been ready and without requests for so long since its last use. */
+  whenIdleFor(idleMs: number, callback: () => void): void {
+    clearTimeout(this.#idleTimer);
+    const isIdle = () => this.inFlight === 0 && this.state === "ready";
+    if (!isIdle()) return;
+    const timer = setTimeout(() => isIdle() && callback(), Math.max(this.lastUsedMs + idleMs - Date.now(), 0));
+    timer.unref(); // It keeps no program alive.
+    this.#idleTimer = timer;
+  }
+
+  /** Nobody wants it while it loads. */
+  abortLoad(reason: unknown): void {
+    this.state = "stopping";
+    this.loadAbort.abort(reason);
+  }
+
+  /** The engine ends once no request is in flight, or after `drainMs`. */
+  stop(drainMs: number): void {
+    clearTimeout(this.#idleTimer);
+    if (this.state === "stopping") {
+      if (drainMs === 0) this.#endEngine?.(); // It was given time before; now it has none.
+      return;
+    }
+    this.state = "stopping";
+    const endEngine = () => {
+      clearTimeout(deadline);
+      this.#endEngine = undefined;
+      void this.server?.stop();
+    };
+    const deadline = setTimeout(endEngine, drainMs);
+    if (this.inFlight === 0) endEngine();
+    else this.#endEngine = endEngine;
   }
 }

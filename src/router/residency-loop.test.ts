@@ -4,7 +4,8 @@ import { RouterError } from "../errors.ts";
 import type { ModelEntry, ModelEvent, ModelId } from "../model/index.ts";
 import { Log, type ExitInfo } from "../platform/index.ts";
 import type { Lease } from "./lease.ts";
-import { ResidencyLoop, type ResidencyOptions } from "./residency-loop.ts";
+import { ResidencyLoop } from "./residency-loop.ts";
+import type { ResidencyOptions } from "./residency-options.ts";
 
 function entry(id: string): ModelEntry {
   return { id: id as ModelId, checkpoint: id, recipe: "llamacpp", labels: [], source: "builtin", suggested: true };

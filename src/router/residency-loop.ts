@@ -1,57 +1,18 @@
 import { errorMessage, RouterError } from "../errors.ts";
-import { kindOfLabels, type ModelEntry, type ModelEvent, type ModelKind } from "../model/index.ts";
-import { describeExit, type Log } from "../platform/index.ts";
-import { decide, type Decision } from "../scheduling/index.ts";
-import type { EngineReport, LoadProgress, WrappedServer } from "../backends/index.ts";
-import { CrashLedger } from "./crash-ledger.ts";
+import type { WrappedServer } from "../backends/index.ts";
 import { sameOptions, type LoadOptions } from "../config/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
+import { describeExit } from "../platform/index.ts";
+import { decide, type Decision } from "../scheduling/index.ts";
+import { CrashLedger } from "./crash-ledger.ts";
 import { Instance } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
+import type { ResidencyOptions } from "./residency-options.ts";
+import { ResidentNames } from "./resident-names.ts";
 import { failureOf, hasExited, RunHistory, unexpectedExit, type FailedRun, type RunFailure } from "./run-history.ts";
 import { queueFull, queueTimeout, WaitingLine, type Waiter } from "./waiting-line.ts";
 import { watchHealth } from "./watch-health.ts";
-
-/** What a start gets from the loop; `onServer` is called before the engine starts. */
-export interface EngineStart {
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: LoadProgress) => void;
-  readonly onReport: (report: EngineReport) => void;
-  readonly onServer: (server: WrappedServer) => void;
-  /** Ends every idle engine; false when there is none. */
-  readonly makeRoom: () => Promise<boolean>;
-}
-
-export interface ResidencyOptions {
-  readonly log: Log;
-  /** How many models of one kind may be resident. */
-  readonly maxLoaded: number;
-  /** How many models of all kinds together. No limit by default. */
-  readonly maxTotal?: number | undefined;
-  /** Told what happens to models. */
-  readonly onEvent?: ((event: ModelEvent) => void) | undefined;
-  /** How long requests of this model may go on when it is unloaded, where that differs from `drainMs`. */
-  readonly drainMsOf?: ((entry: ModelEntry) => number | undefined) | undefined;
-  /** How a model is loaded for whoever says nothing about it. By default with the settings of the server. */
-  readonly optionsOf?: ((entry: ModelEntry) => LoadOptions) | undefined;
-  /** Makes and starts the engine of a model. */
-  readonly startEngine: (entry: ModelEntry, options: LoadOptions, start: EngineStart) => Promise<WrappedServer>;
-  /** How long a request may wait for a place, in milliseconds. Defaults to 10 minutes. */
-  readonly queueTimeoutMs?: number | undefined;
-  /** How many requests may wait. Defaults to 1024. */
-  readonly maxWaiting?: number | undefined;
-  /** How long a request waits for a busy model before that one takes no new requests. Defaults to 5 seconds. */
-  readonly patienceMs?: number | undefined;
-  /** Pause between two health probes of an engine, in milliseconds; 0 for none. Defaults to 10 seconds. */
-  readonly healthProbeMs?: number | undefined;
-  /** How long a model without requests stays loaded, in milliseconds. For ever by default. */
-  readonly idleUnloadMs?: number | undefined;
-  /** How long an unloaded model may finish its requests before its engine is ended. Defaults to 10 seconds. */
-  readonly drainMs?: number | undefined;
-}
-
-/** Of aliases and spellings a client knows a few; anything more is somebody's game. */
-const MAX_NAMES = 1000;
 
 type Limits = Readonly<Record<"queueTimeoutMs" | "maxWaiting" | "patienceMs" | "drainMs" | "healthProbeMs", number>>;
 
@@ -65,7 +26,7 @@ export class ResidencyLoop implements AsyncDisposable {
   readonly #waiting = new WaitingLine();
   readonly #runs: RunHistory;
   /** What a resident model has been called by requests. */
-  readonly #names = new Map<string, Instance>();
+  readonly #names = new ResidentNames();
   /** Models whose engine has ended by itself lately, by name. */
   readonly #crashes = new CrashLedger();
   /** How engines ran that have crashed: they come back like that. */
@@ -135,8 +96,7 @@ export class ResidencyLoop implements AsyncDisposable {
   /** Notes a name that the model was just found by. */
   remember(name: string, { id }: ModelEntry): void {
     const instance = this.#instances.get(id);
-    if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    if (instance !== undefined) this.#names.set(name, instance);
+    if (instance !== undefined) this.#names.add(name, instance);
   }
 
   forgetNames(): void {
@@ -193,7 +153,7 @@ export class ResidencyLoop implements AsyncDisposable {
     if (instance.state === "loading") {
       const unloaded = new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`);
       this.#waiting.rejectAll(model, unloaded);
-      this.#abortLoad(instance, unloaded);
+      instance.abortLoad(unloaded);
     } else this.#drain(instance);
     await instance.gone.promise;
   }
@@ -206,8 +166,8 @@ export class ResidencyLoop implements AsyncDisposable {
     for (const waiter of this.#waiting) this.#waiting.reject(waiter, closing);
     const instances = this.instances;
     for (const instance of instances) {
-      if (instance.state === "loading") this.#abortLoad(instance, closing);
-      else this.#stop(instance, drainMs);
+      if (instance.state === "loading") instance.abortLoad(closing);
+      else instance.stop(drainMs);
     }
     await Promise.all(instances.map(({ gone }) => gone.promise));
   }
@@ -292,14 +252,14 @@ export class ResidencyLoop implements AsyncDisposable {
     if (instance.state === "ready" || instance.state === "draining") this.#drain(instance);
     if (instance.state !== "loading") return;
     if (this.#waiting.wants(instance.model, instance.options)) return;
-    this.#abortLoad(instance, new Error("it is loaded with other options"));
+    instance.abortLoad(new Error("it is loaded with other options"));
   }
 
   #evict(models: readonly string[], wanted: ModelEntry): Instance[] {
     const evicted = models.map((model) => this.#instances.get(model)).filter((instance) => instance !== undefined);
     for (const instance of evicted) {
       this.#options.log.info("router", `evicting ${instance.model}, least recently used, for ${wanted.id}`);
-      this.#stop(instance, 0);
+      instance.stop(0);
     }
     return evicted;
   }
@@ -309,20 +269,12 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   #lend(instance: Instance, isPassive: boolean): Lease {
-    const use = () => {
-      if (!isPassive) instance.lastUsedMs = Date.now();
-    };
-    instance.inFlight++;
-    clearTimeout(instance.idleTimer);
-    use();
-    const release = () => {
-      instance.inFlight--;
-      use();
-      if (instance.inFlight === 0) instance.onIdle?.();
+    instance.begin(isPassive);
+    return new Lease(instance, () => {
+      instance.end(isPassive);
       if (this.#waiting.size > 0) this.#pump();
       this.#unloadLater(instance);
-    };
-    return new Lease(instance, release);
+    });
   }
 
   async #load(entry: ModelEntry, { evicted, isAskedFor = false }: { evicted: readonly Instance[]; isAskedFor?: boolean }): Promise<void> {
@@ -382,7 +334,7 @@ export class ResidencyLoop implements AsyncDisposable {
     if (idle.length === 0) return false;
     const names = idle.map(({ model }) => model).join(", ");
     this.#options.log.warning("router", `${instance.model} found too little memory: evicting ${names} and trying once more`);
-    for (const other of idle) this.#stop(other, 0);
+    for (const other of idle) other.stop(0);
     await Promise.all(idle.map(({ gone }) => gone.promise));
     return true;
   }
@@ -390,16 +342,11 @@ export class ResidencyLoop implements AsyncDisposable {
   /** Unloads a model that has had no request for as long as the setting says. */
   #unloadLater(instance: Instance): void {
     const { idleUnloadMs = Infinity, log } = this.#options;
-    clearTimeout(instance.idleTimer);
-    if (idleUnloadMs === Infinity || instance.inFlight > 0 || instance.state !== "ready") return;
-    const unload = (): void => {
-      if (instance.inFlight > 0 || instance.state !== "ready") return;
+    if (idleUnloadMs === Infinity) return;
+    instance.whenIdleFor(idleUnloadMs, () => {
       log.info("router", `unloading ${instance.model}: no request for ${idleUnloadMs / 1000} s`);
-      this.#stop(instance, 0);
-    };
-    // From the last use: a mere question about the model does not keep it.
-    instance.idleTimer = setTimeout(unload, Math.max(instance.lastUsedMs + idleUnloadMs - Date.now(), 0));
-    instance.idleTimer.unref(); // It keeps no program alive.
+      instance.stop(0);
+    });
   }
 
   /** Notices the end of an engine at once, and one that hangs by its health. */
@@ -427,30 +374,13 @@ export class ResidencyLoop implements AsyncDisposable {
   }
 
   #drain(instance: Instance): void {
-    this.#stop(instance, this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
-  }
-
-  /** The engine ends once no request is in flight, or after `drainMs`. */
-  #stop(instance: Instance, drainMs: number): void {
-    if (instance.state === "stopping") {
-      if (drainMs === 0) instance.onIdle?.(); // It was given time before; now it has none.
-      return;
-    }
-    instance.state = "stopping";
-    const stop = () => {
-      clearTimeout(deadline);
-      instance.onIdle = undefined;
-      void instance.server?.stop();
-    };
-    const deadline = setTimeout(stop, drainMs);
-    if (instance.inFlight === 0) stop();
-    else instance.onIdle = stop;
+    instance.stop(this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
   }
 
   #remove(instance: Instance, failure: RunFailure | undefined): void {
     if (this.#instances.get(instance.model) === instance) this.#instances.delete(instance.model);
-    for (const [name, other] of this.#names) if (other === instance) this.#names.delete(name);
-    clearTimeout(instance.idleTimer);
+    this.#names.forget(instance);
+    instance.state = "stopping"; // Also one that crashed: nobody may take it for idle.
     this.#runs.ended(instance, failure);
     instance.gone.resolve();
     this.#pump();
@@ -461,13 +391,8 @@ export class ResidencyLoop implements AsyncDisposable {
     this.#waiting.reject(waiter, reason);
     const instance = this.#instances.get(waiter.entry.id);
     const isWanted = this.#waiting.isWaitedFor(waiter.entry.id);
-    if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) this.#abortLoad(instance, reason);
+    if (instance?.state === "loading" && !isWanted && !instance.isAskedFor) instance.abortLoad(reason);
     this.#pump();
-  }
-
-  #abortLoad(instance: Instance, reason: unknown): void {
-    instance.state = "stopping";
-    instance.loadAbort.abort(reason);
   }
 
   /** Time alone changes three decisions: patience running out, the end of the wait, the end of a pause after a crash. */
