@@ -1,4 +1,4 @@
-import type { Budget } from "./result.ts";
+import type { Budget, ModelBudget } from "./result.ts";
 
 /** The budgets of the design, in the units of their rows. */
 export const BUDGETS = {
@@ -11,4 +11,8 @@ export const BUDGETS = {
   readyToRequestMs: { atMost: 25 },
   idleStreamKb: { atMost: 100 },
   versionMs: { atMost: 40 },
-} as const satisfies Record<string, Budget>;
+  listMs: { atMost: 100 },
+  headerMs: { atMost: 10 },
+  downloadOfBest: { atMostOfBest: 1 },
+  downloadMb: { atMost: 60 },
+} as const satisfies Record<string, Budget | ModelBudget>;

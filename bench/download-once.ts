@@ -2,7 +2,7 @@ import { Downloader } from "../src/hub/download-file.ts";
 import { HubClient } from "../src/hub/hub-client.ts";
 import { hubSettingsFromEnvironment } from "../src/hub/settings.ts";
 
-// One download with the settings of the environment; bench/download.ts measures the whole process.
+// One download with the settings of the environment; bench/scenarios/download.ts measures the whole process.
 const [repo = "", path = ""] = process.argv.slice(2);
 const client = new HubClient(hubSettingsFromEnvironment(process.env));
 const downloader = new Downloader({ client });

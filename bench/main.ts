@@ -1,12 +1,15 @@
 /**
  * Measures the checkout against the budgets of its design: `bin/bun bench/main.ts [--only startup,latency,…] [--rounds N] [--pin]
- * [--built dist/lemonade] [--json] [--write-docs]`. Needs Linux, and wrk and nginx for everything but `startup`. A missed budget is a line in the table, not a failure.
+ * [--built dist/lemonade] [--megabytes N] [--json] [--write-docs]`. Needs Linux, wrk and nginx for the relay, curl and Python for
+ * `download`. A missed budget is a line in the table, not a failure.
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { describeMachine, LoadWatch } from "./machine.ts";
-import { judge, renderConditions, renderTable, type Report } from "./report.ts";
-import { SCENARIOS, type Row, type Scenario } from "./result.ts";
+import { judge, judgeModels, renderConditions, renderTables, type Report } from "./report.ts";
+import { SCENARIOS, type ModelRow, type Row, type Scenario } from "./result.ts";
+import { measureCatalog } from "./scenarios/catalog.ts";
+import { measureDownload } from "./scenarios/download.ts";
 import { measureIdleStreams } from "./scenarios/idle-streams.ts";
 import { measureRelay } from "./scenarios/relay.ts";
 import { measureStartup } from "./scenarios/startup.ts";
@@ -18,6 +21,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "7" },
     pin: { type: "boolean", default: false },
     built: { type: "string" },
+    megabytes: { type: "string", default: "2048" },
     json: { type: "boolean", default: false },
     "write-docs": { type: "boolean", default: false },
   },
@@ -26,7 +30,9 @@ const rounds = Number(values.rounds);
 const chosen = values.only.split(",");
 const unknown = chosen.filter((name) => !SCENARIOS.includes(name as Scenario));
 if (process.platform !== "linux" || unknown.length > 0 || !(rounds >= 1)) {
-  console.error(`This runs on Linux and knows --only ${SCENARIOS.join(",")} --rounds N --pin --built FILE --json --write-docs`);
+  console.error(
+    `This runs on Linux and knows --only ${SCENARIOS.join(",")} --rounds N --pin --built FILE --megabytes N --json --write-docs`,
+  );
   process.exit(2);
 }
 
@@ -35,9 +41,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => pr
 
 const load = new LoadWatch();
 const rows: Row[] = [];
+const modelRows: ModelRow[] = [];
 const versions = { nginx: versionOf(["nginx", "-v"]), wrk: versionOf(["wrk", "-v"]) };
 const missing = Object.entries(versions).filter(([, version]) => version === undefined);
-if (missing.length > 0 && chosen.some((name) => name !== "startup")) {
+if (missing.length > 0 && chosen.some((name) => !["startup", "catalog", "download"].includes(name))) {
   console.error(`Missing: ${missing.map(([name]) => name).join(", ")}. On Debian: apt-get install --no-install-recommends wrk nginx-light`);
   process.exit(2);
 }
@@ -49,6 +56,9 @@ if (isWanted("idle-streams")) rows.push(...(await measureIdleStreams({ runs: rou
 const relayed = (["latency", "throughput", "events"] as const).filter(isWanted);
 if (relayed.length > 0) rows.push(...(await measureRelay({ only: relayed, rounds, load, pin: values.pin })));
 
+if (isWanted("catalog")) modelRows.push(...(await measureCatalog({ runs: rounds, load })));
+if (isWanted("download")) modelRows.push(...(await measureDownload({ rounds, load, megabytes: Number(values.megabytes) })));
+
 const report: Report = {
   machine: describeMachine(Object.fromEntries(Object.entries(versions).map(([name, version]) => [name, version ?? "not installed"]))),
   commit: outputOf(["git", "-C", import.meta.dir, "describe", "--always", "--dirty"]).trim(),
@@ -57,9 +67,15 @@ const report: Report = {
   placement: values.pin ? "The generator and the mock share core 0, the relays have the others." : "Nothing is pinned to a core.",
   ...load.report(),
   rows,
+  modelRows,
 };
-if (values.json) console.log(JSON.stringify({ ...report, rows: rows.map((row) => ({ ...row, verdict: judge(row) })) }, undefined, 2));
-else console.log(`${renderConditions(report)}\n\n${renderTable(rows)}`);
+if (values.json) {
+  const judged = {
+    rows: rows.map((row) => ({ ...row, verdict: judge(row) })),
+    modelRows: modelRows.map((row) => ({ ...row, verdict: judgeModels(row) })),
+  };
+  console.log(JSON.stringify({ ...report, ...judged }, undefined, 2));
+} else console.log(`${renderConditions(report)}\n\n${renderTables(report)}`);
 if (values["write-docs"]) console.error(`wrote ${await writeDocs(report)}`);
 
 function versionOf(words: readonly [string, ...string[]]): string | undefined {

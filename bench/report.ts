@@ -1,5 +1,5 @@
 import type { Machine } from "./machine.ts";
-import type { Budget, Row, Target, Unit } from "./result.ts";
+import type { Budget, ModelRow, Row, Unit } from "./result.ts";
 import { perRound, type Summary } from "./summary.ts";
 
 export interface Report {
@@ -11,6 +11,7 @@ export interface Report {
   readonly otherLoadPercent: readonly number[];
   readonly loadAverages: readonly number[];
   readonly rows: readonly Row[];
+  readonly modelRows: readonly ModelRow[];
 }
 
 export interface Verdict {
@@ -36,17 +37,43 @@ function isAtLeast(row: Row, budget: Extract<Budget, { atLeastOfNginx: number }>
 
 const HEADINGS = ["what", "direct", "nginx", "lemonade", "lemonade / nginx", "budget", ""] as const;
 
-/** The table in Markdown, readable as plain text too. */
-export function renderTable(rows: readonly Row[]): string {
+/** The tables in Markdown, readable as plain text too. */
+export function renderTables({ rows, modelRows }: Pick<Report, "rows" | "modelRows">): string {
+  return [rows.length > 0 ? [renderServing(rows)] : [], modelRows.length > 0 ? [renderModels(modelRows)] : []].flat().join("\n\n");
+}
+
+export function renderServing(rows: readonly Row[]): string {
   const lines = rows.map((row) => {
     const verdict = judge(row);
     const share = shareOfNginx(row);
-    const cells = (["direct", "nginx", "lemonade"] as const).map((target) => renderSummary(row, target));
+    const cells = (["direct", "nginx", "lemonade"] as const).map((target) => renderSummary(row.of[target], row.unit));
     return [row.what, ...cells, share === undefined ? "" : renderNumber(share.median, "ratio"), verdict?.text ?? "", mark(verdict)];
   });
-  const widths = HEADINGS.map((heading, column) => Math.max(heading.length, ...lines.map((line) => line[column]?.length ?? 0)));
+  return renderTable(HEADINGS, lines);
+}
+
+const MODEL_HEADINGS = ["what", "curl", "curl, sync, sha256sum", "hf download", "lemonade", "budget", ""] as const;
+
+export function renderModels(rows: readonly ModelRow[]): string {
+  const lines = rows.map((row) => {
+    const cells = (["curl", "verified", "hf", "lemonade"] as const).map((contender) => renderSummary(row.of[contender], row.unit));
+    const verdict = judgeModels(row);
+    return [row.what, ...cells, verdict?.text ?? "", mark(verdict)];
+  });
+  return renderTable(MODEL_HEADINGS, lines);
+}
+
+export function judgeModels({ budget, unit, of: { curl, hf, lemonade } }: ModelRow): Verdict | undefined {
+  if (budget === undefined || lemonade === undefined) return undefined;
+  if ("atMost" in budget) return { text: `≤ ${budget.atMost} ${unit}`, isMet: lemonade.median <= budget.atMost };
+  const best = Math.min(...[curl, hf].map((other) => other?.median ?? Infinity));
+  return { text: `≤ ${budget.atMostOfBest} × the better of curl and hf`, isMet: lemonade.median <= budget.atMostOfBest * best };
+}
+
+function renderTable(headings: readonly string[], lines: readonly (readonly string[])[]): string {
+  const widths = headings.map((heading, column) => Math.max(heading.length, ...lines.map((line) => line[column]?.length ?? 0)));
   const render = (cells: readonly string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
-  return [render(HEADINGS), render(widths.map((width) => "-".repeat(width))), ...lines.map(render)].join("\n");
+  return [render(headings), render(widths.map((width) => "-".repeat(width))), ...lines.map(render)].join("\n");
 }
 
 function mark(verdict: Verdict | undefined): string {
@@ -54,8 +81,7 @@ function mark(verdict: Verdict | undefined): string {
   return verdict.isMet ? "met" : "**missed**";
 }
 
-function renderSummary({ of, unit }: Row, target: Target): string {
-  const summary = of[target];
+function renderSummary(summary: Summary | undefined, unit: Unit): string {
   if (summary === undefined) return "";
   const [median, min, max] = [summary.median, summary.min, summary.max].map((value) => renderNumber(value, unit));
   return `${median}${unit === "1/s" ? "" : ` ${unit}`} (${min} – ${max})`;
@@ -63,7 +89,7 @@ function renderSummary({ of, unit }: Row, target: Target): string {
 
 function renderNumber(value: number, unit: Unit): string {
   if (unit === "1/s") return Math.round(value).toLocaleString("en").replaceAll(",", " ");
-  if (unit === "ratio" || (unit === "ms" && Math.abs(value) < 10)) return value.toFixed(2);
+  if (unit === "ratio" || unit === "s" || (unit === "ms" && Math.abs(value) < 10)) return value.toFixed(2);
   return value.toFixed(1);
 }
 

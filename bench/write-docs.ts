@@ -1,15 +1,25 @@
 import { join } from "node:path";
-import { renderConditions, renderTable, type Report } from "./report.ts";
+import { renderConditions, renderModels, renderServing, type Report } from "./report.ts";
 
 const PAGE = join(import.meta.dir, "..", "docs", "performance.md");
-const [BEGIN, END] = ["<!-- bench: begin -->", "<!-- bench: end -->"];
 
-/** Puts the table between the two marks of the page; the words around it are written by people. */
+/**
+ * Puts the tables that were measured between their marks on the page; a table that was not stays as it is. The words around them are written
+ * by people.
+ */
 export async function writeDocs(report: Report): Promise<string> {
-  const page = await Bun.file(PAGE).text();
-  const [head, rest = ""] = page.split(BEGIN, 2);
-  const tail = rest.split(END, 2)[1];
-  if (head === undefined || tail === undefined) throw new Error(`${PAGE} has lost its marks ${BEGIN} and ${END}`);
-  await Bun.write(PAGE, `${head}${BEGIN}\n${renderConditions(report)}\n\n${renderTable(report.rows)}\n${END}${tail}`);
+  let page = await Bun.file(PAGE).text();
+  const conditions = renderConditions(report);
+  if (report.rows.length > 0) page = replaced(page, "bench", `${conditions}\n\n${renderServing(report.rows)}`);
+  if (report.modelRows.length > 0) page = replaced(page, "bench models", `${conditions}\n\n${renderModels(report.modelRows)}`);
+  await Bun.write(PAGE, page);
   return PAGE;
+}
+
+function replaced(page: string, mark: string, text: string): string {
+  const [begin, end] = [`<!-- ${mark}: begin -->`, `<!-- ${mark}: end -->`];
+  const [head, rest = ""] = page.split(begin, 2);
+  const tail = rest.split(end, 2)[1];
+  if (head === undefined || tail === undefined) throw new Error(`${PAGE} has lost its marks ${begin} and ${end}`);
+  return `${head}${begin}\n${text}\n${end}${tail}`;
 }

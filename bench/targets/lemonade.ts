@@ -10,22 +10,23 @@ const MOCK = join(ROOT, "bench", "mock-engine", "llama-server");
 export interface LemonadeServer extends AsyncDisposable {
   readonly baseUrl: string;
   readonly pid: number;
+  readonly cacheDir: string;
   /** From exec to the first 200 of its health endpoint, in milliseconds. */
   readonly startMs: number;
 }
 
-/** Starts the command of the checkout, or another one. */
-export async function startLemonade(command = LEMONADE): Promise<LemonadeServer> {
+/** Starts the command of the checkout, or another one, with further variables. */
+export async function startLemonade(command = LEMONADE, variables: Readonly<Record<string, string>> = {}): Promise<LemonadeServer> {
   const folder = await makeFolder("lemonade");
   const port = await freePort();
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("LEMONADE_"));
-  const env = { ...Object.fromEntries(inherited), LEMONADE_CACHE_DIR: folder.path };
+  const env = { ...Object.fromEntries(inherited), ...variables, LEMONADE_CACHE_DIR: folder.path };
   const startedMs = performance.now();
   const child = startChild([command, "serve", `--port=${port}`, `--llamacpp-bin=${MOCK}`, "--log-level=warning"], { folder, env });
   const baseUrl = `http://127.0.0.1:${port}`;
   try {
     const startMs = (await firstAnswer(`${baseUrl}/api/v1/health`, child.hasEnded)) - startedMs;
-    return { baseUrl, pid: child.pid, startMs, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+    return { baseUrl, pid: child.pid, cacheDir: folder.path, startMs, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
   } catch (error) {
     await child[Symbol.asyncDispose]();
     throw error;

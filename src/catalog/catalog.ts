@@ -36,6 +36,8 @@ export interface ModelInspection {
   readonly facts: GgufFacts;
   /** Absolute paths, shards in order, projector last. */
   readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
+  /** Size of the projector among them; 0 without one. */
+  readonly projectorBytes: number;
 }
 
 /** Answers which models exist. Looks at the disk each time, cheaply: changes made by others are seen by the next call. */
@@ -60,7 +62,7 @@ export interface Catalog {
    * @throws {@link RouterError} `NOT_A_GGUF`
    */
   inspect(entry: ModelEntry): Promise<ModelInspection | undefined>;
-  /** Absolute paths of a model's files on this disk, whatever they hold: shards in order, projector last; none when they are not all here. */
+  /** Absolute paths of a model's files on this disk, whatever they hold: shards in order, projector last; none when they are not all here. Of an entry of a list: as they were then. */
   pathsOf(entry: ModelEntry): Promise<readonly string[]>;
   /** What deleting a model of the hub removes from its cache. */
   deletionOf(entry: ModelEntry): Promise<Deletion>;

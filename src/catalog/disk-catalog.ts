@@ -53,6 +53,8 @@ export class DiskCatalog implements Catalog {
   readonly #labels = new LearnedLabels();
   #registry: Promise<Registry> | undefined;
   #platform: Promise<RecipePlatform> | undefined;
+  /** Files of the entries of the last lists, as they were then: whoever asks for all of them does not look at each again. */
+  readonly #listedPaths = new WeakMap<ModelEntry, readonly string[]>();
   #listed: { readonly inputs: ListInputs; readonly entries: readonly CatalogEntry[] } | undefined;
 
   constructor(options: CatalogOptions) {
@@ -102,10 +104,17 @@ export class DiskCatalog implements Catalog {
     for (const entry of [...registry.byId.values(), ...user.values()]) {
       const found = await this.#entryFiles.find(entry, (repo) => byRepo.get(repo));
       for (const path of found?.paths ?? []) registered.add(path);
-      add(await this.#complete(entry, found, flmTags));
+      const complete = await this.#complete(entry, found, flmTags);
+      if (found) this.#listedPaths.set(complete, found.paths);
+      add(complete);
     }
     // A file that a registered model uses is listed under that model's name only.
-    for (const model of await this.#hubModels.list(repositories)) if (!registered.has(model.files.model)) add(this.#labels.describe(model));
+    for (const model of await this.#hubModels.list(repositories)) {
+      if (registered.has(model.files.model)) continue;
+      const described = this.#labels.describe(model);
+      this.#listedPaths.set(described, model.paths);
+      add(described);
+    }
     return [...byId.values()];
   }
 
@@ -175,10 +184,13 @@ export class DiskCatalog implements Catalog {
     const facts = found && (await this.#readFacts(found));
     if (!found || !facts) return undefined;
     const files = await Promise.all(found.paths.map(async (path) => ({ path, sizeBytes: (await stat(path)).size })));
-    return { facts, files };
+    const projectorBytes = files.find(({ path }) => path === found.files.mmproj)?.sizeBytes ?? 0;
+    return { facts, files, projectorBytes };
   }
 
   async pathsOf(entry: ModelEntry): Promise<readonly string[]> {
+    const listed = this.#listedPaths.get(entry);
+    if (listed) return listed;
     const isRegistered = entry.source === "registry" || entry.source === "user";
     const found = isRegistered ? await this.#entryFiles.find(entry) : await this.#filesOf(entry);
     return found?.paths ?? [];

@@ -1,5 +1,7 @@
-import { readFile, readdir, stat } from "node:fs/promises";
+import { readFileSync, readdirSync, statSync, type Dirent, type Stats } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import {
   isGgufPath,
   isRepoId,
@@ -42,14 +44,24 @@ interface Scan {
 
 /** Folders inside a snapshot below this depth belong to no model repository. */
 const MOST_LEVELS = 4;
-/** So many repositories are checked at once: enough to keep the disk busy, and other work waits little. */
-const CHECKED_AT_ONCE = 256;
+/** After so many looks other work has its turn. */
+const LOOKS_IN_A_ROW = 64;
 
-const mtimeOf = async (path: string): Promise<number | undefined> =>
-  await stat(path).then(
-    (facts) => facts.mtimeMs,
-    () => undefined,
-  );
+/**
+ * A look is a few small questions to the file system, a scan a dozen. They are asked without leaving the thread: through the thread pool
+ * thousands of them take several times as long.
+ */
+const factsOf = (path: string): Stats | undefined => orNothing(() => statSync(path, { throwIfNoEntry: false }));
+const itemsOf = (path: string): readonly Dirent[] => orNothing(() => readdirSync(path, { withFileTypes: true })) ?? [];
+const textOf = (path: string): string | undefined => orNothing(() => readFileSync(path, "utf8"));
+
+function orNothing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * What lies in the Hugging Face cache. Looks again on every call, at the cost of three `stat`s per unchanged repository: of the
@@ -67,31 +79,36 @@ export class HubCache {
 
   /** One repository; `undefined` when nothing of it is here. */
   async repository(repo: string): Promise<CachedRepository | undefined> {
-    const known = this.#scans.get(repo);
-    if (known?.isSettled && (await isCurrent(known))) return known.repository;
-    const scan = await scanRepository(this.#root, repo);
-    if (scan) this.#scans.set(repo, scan);
-    else this.#scans.delete(repo);
-    return scan?.repository;
+    return this.#look(repo);
   }
 
   /** All repositories, by name; the same array as long as nothing changes. */
   async list(): Promise<readonly CachedRepository[]> {
     const repos = await this.#repos();
     const found: CachedRepository[] = [];
-    for (let at = 0; at < repos.length; at += CHECKED_AT_ONCE) {
-      const batch = await Promise.all(repos.slice(at, at + CHECKED_AT_ONCE).map(async (repo) => await this.repository(repo)));
-      found.push(...batch.filter((repository) => repository !== undefined));
+    for (const [i, repo] of repos.entries()) {
+      if (i % LOOKS_IN_A_ROW === LOOKS_IN_A_ROW - 1) await setImmediate();
+      const repository = this.#look(repo);
+      if (repository) found.push(repository);
     }
     const isSame = found.length === this.#listed.length && found.every((repository, i) => repository === this.#listed[i]);
     if (!isSame) this.#listed = found;
     return this.#listed;
   }
 
+  #look(repo: string): CachedRepository | undefined {
+    const known = this.#scans.get(repo);
+    if (known?.isSettled && known.watched.every(({ path, mtimeMs }) => factsOf(path)?.mtimeMs === mtimeMs)) return known.repository;
+    const scan = scanRepository(this.#root, repo);
+    if (scan) this.#scans.set(repo, scan);
+    else this.#scans.delete(repo);
+    return scan?.repository;
+  }
+
   /** Every file of every snapshot of a repository, links to nothing too. Always from the disk. */
   async everyFile(repo: string): Promise<readonly SnapshotFiles[]> {
     const snapshots = join(this.#root, snapshotsFolder(repo));
-    const commits = await commitsIn(snapshots, undefined);
+    const commits = commitsIn(snapshots, undefined);
     return await Promise.all(commits.map(async (commit) => ({ commit, files: await everyFileIn(join(snapshots, commit)) })));
   }
 
@@ -111,25 +128,19 @@ export class HubCache {
   }
 }
 
-async function isCurrent({ watched }: Scan): Promise<boolean> {
-  const now = await Promise.all(watched.map(async ({ path }) => await mtimeOf(path)));
-  return watched.every(({ mtimeMs }, i) => mtimeMs === now[i]);
-}
-
-async function scanRepository(root: string, repo: string): Promise<Scan | undefined> {
+function scanRepository(root: string, repo: string): Scan | undefined {
   const nowMs = Date.now();
   const watched: { path: string; mtimeMs: number | undefined }[] = [];
   // Time stamps are taken before the content: a change in between is seen next time.
-  const watch = async (path: string): Promise<void> => void watched.push({ path, mtimeMs: await mtimeOf(path) });
-  if (!(await isFolder(join(root, repoFolder(repo))))) return undefined;
+  const watch = (path: string): void => void watched.push({ path, mtimeMs: factsOf(path)?.mtimeMs });
   const refFile = join(root, refPath(repo, "main"));
   const snapshots = join(root, snapshotsFolder(repo));
-  await watch(refFile);
-  const main = await readRef(refFile);
-  await watch(snapshots);
-  const commits = await commitsIn(snapshots, main);
-  const found: CachedSnapshot[] = [];
-  for (const commit of commits) found.push(await scanSnapshot(join(snapshots, commit), watch));
+  watch(refFile);
+  const main = readRef(refFile);
+  watch(snapshots);
+  const commits = commitsIn(snapshots, main);
+  const found = commits.map((commit) => scanSnapshot(join(snapshots, commit), watch));
+  if (found.length === 0 && !factsOf(join(root, repoFolder(repo)))?.isDirectory()) return undefined;
   return {
     repository: { repo, main: found[commits.indexOf(main ?? "main")], snapshots: found },
     watched,
@@ -137,25 +148,19 @@ async function scanRepository(root: string, repo: string): Promise<Scan | undefi
   };
 }
 
-const isFolder = async (path: string): Promise<boolean> =>
-  await stat(path).then(
-    (facts) => facts.isDirectory(),
-    () => false,
-  );
-
-async function readRef(path: string): Promise<string | undefined> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
+function readRef(path: string): string | undefined {
   // The library writes no newline; other tools do.
-  const revision = text?.trim();
+  const revision = textOf(path)?.trim();
   return revision !== undefined && isSafeRevision(revision) ? revision : undefined;
 }
 
 /** The commit of `main` first, or the folder that early Lemonade ports called so, then the others, newest first. */
-async function commitsIn(folder: string, main: string | undefined): Promise<readonly string[]> {
-  const items = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  const names = items.filter((item) => item.isDirectory()).map((item) => item.name);
+function commitsIn(folder: string, main: string | undefined): readonly string[] {
+  const names = itemsOf(folder)
+    .filter((item) => item.isDirectory())
+    .map((item) => item.name);
   if (names.length < 2) return names;
-  const times = new Map(await Promise.all(names.map(async (name) => [name, (await mtimeOf(join(folder, name))) ?? 0] as const)));
+  const times = new Map(names.map((name) => [name, factsOf(join(folder, name))?.mtimeMs ?? 0]));
   const first = main ?? "main";
   return names.toSorted((a, b) => Number(b === first) - Number(a === first) || (times.get(b) ?? 0) - (times.get(a) ?? 0));
 }
@@ -166,30 +171,31 @@ async function everyFileIn(folder: string): Promise<readonly ListedFile[]> {
   return paths.toSorted().map((path) => ({ path: path.replaceAll(sep, "/"), sizeBytes: 0 }));
 }
 
-async function scanSnapshot(folder: string, watch: (path: string) => Promise<void>): Promise<CachedSnapshot> {
+function scanSnapshot(folder: string, watch: (path: string) => void): CachedSnapshot {
   const files: ListedFile[] = [];
+  let hasManifest = false;
   let isEmpty = true;
-  const visit = async (below: string, level: number): Promise<void> => {
+  const visit = (below: string, level: number): void => {
     const at = join(folder, below);
-    await watch(at);
-    const items = await readdir(at, { withFileTypes: true }).catch(() => []);
-    for (const item of items) {
+    watch(at);
+    for (const item of itemsOf(at)) {
       const path = below === "" ? item.name : `${below}/${item.name}`;
       if (item.isDirectory()) {
-        if (level < MOST_LEVELS) await visit(path, level + 1);
+        if (level < MOST_LEVELS) visit(path, level + 1);
         continue;
       }
       isEmpty = false;
+      if (path === MANIFEST) hasManifest = true;
       if (!isGgufPath(item.name)) continue;
       // Follows the link: an entry whose blob is gone is no file.
-      const facts = await stat(join(folder, path)).catch(() => undefined);
+      const facts = factsOf(join(folder, path));
       if (facts?.isFile()) files.push({ path, sizeBytes: facts.size });
     }
   };
-  await visit("", 0);
+  visit("", 0);
   // As the hub lists them: of several that would do the first is taken.
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
-  const unfinished = await unfinishedFiles(folder);
+  const unfinished = hasManifest ? unfinishedFiles(folder) : undefined;
   return {
     folder,
     files: files.filter(({ path, sizeBytes }) => (unfinished?.get(path) ?? sizeBytes) === sizeBytes),
@@ -198,9 +204,11 @@ async function scanSnapshot(folder: string, watch: (path: string) => Promise<voi
   };
 }
 
+const MANIFEST = ".download_manifest.json";
+
 /** Newer Lemonade keeps a list of what it is downloading in the snapshot itself; a file in it is whole only at its full size. */
-async function unfinishedFiles(folder: string): Promise<ReadonlyMap<string, number> | undefined> {
-  const text = await readFile(join(folder, ".download_manifest.json"), "utf8").catch(() => undefined);
+function unfinishedFiles(folder: string): ReadonlyMap<string, number> | undefined {
+  const text = textOf(join(folder, MANIFEST));
   if (text === undefined) return undefined;
   try {
     const manifest = JSON.parse(text) as { files?: readonly { name?: unknown; size?: unknown }[] };

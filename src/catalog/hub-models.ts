@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import {
   groupGgufFiles,
   joinCheckpoint,
@@ -16,7 +17,7 @@ import type { FoundModel } from "./catalog-entry.ts";
 import type { CachedRepository, CachedSnapshot, HubCache } from "./hub-cache.ts";
 import { readKindLabels } from "./read-gguf.ts";
 
-/** Describing reads the beginnings of files: thousands at once would exhaust the file handles. */
+/** Describing reads the beginnings of files: between so many of them other work has its turn. */
 const DESCRIBED_AT_ONCE = 64;
 
 /** The files of a model in the cache. */
@@ -29,7 +30,7 @@ export interface CachedFiles {
 export class HubModels {
   readonly #cache: HubCache;
   readonly #resolved = new WeakMap<CachedRepository, Map<string, CachedFiles | undefined>>();
-  readonly #described = new WeakMap<CachedRepository, Promise<readonly FoundModel[]>>();
+  readonly #described = new WeakMap<CachedRepository, readonly FoundModel[]>();
 
   constructor(cache: HubCache) {
     this.#cache = cache;
@@ -45,18 +46,19 @@ export class HubModels {
   }
 
   /** The models of a repository that are here, each under the shortest name that selects it. */
-  async describe(repository: CachedRepository): Promise<readonly FoundModel[]> {
+  describe(repository: CachedRepository): readonly FoundModel[] {
     let models = this.#described.get(repository);
     if (!models) this.#described.set(repository, (models = describeRepository(repository)));
-    return await models;
+    return models;
   }
 
   /** Every model in the cache. */
   async list(repositories: readonly CachedRepository[]): Promise<readonly FoundModel[]> {
     const found: FoundModel[] = [];
-    for (let at = 0; at < repositories.length; at += DESCRIBED_AT_ONCE) {
-      const batch = repositories.slice(at, at + DESCRIBED_AT_ONCE).map(async (repository) => await this.describe(repository));
-      for (const models of await Promise.all(batch)) found.push(...models);
+    let described = 0;
+    for (const repository of repositories) {
+      if (!this.#described.has(repository) && ++described % DESCRIBED_AT_ONCE === 0) await setImmediate();
+      found.push(...this.describe(repository));
     }
     return found;
   }
@@ -72,7 +74,7 @@ export class HubModels {
     const cached = repository && this.resolve(repository, { variant: checkpoint.variant });
     if (repository && cached) {
       const path = join(cached.snapshot.folder, cached.files.primary);
-      const model = (await this.describe(repository)).find((candidate) => candidate.files.model === path);
+      const model = this.describe(repository).find((candidate) => candidate.files.model === path);
       if (model) return model;
     }
     return rawEntry(joinCheckpoint(checkpoint));
@@ -91,14 +93,14 @@ function find(repository: CachedRepository, query: VariantQuery): CachedFiles | 
   return undefined;
 }
 
-async function describeRepository({ repo, snapshots }: CachedRepository): Promise<readonly FoundModel[]> {
+function describeRepository({ repo, snapshots }: CachedRepository): readonly FoundModel[] {
   const found = new Map<string, FoundModel>();
   for (const snapshot of snapshots) {
     const grouped = groupGgufFiles(snapshot.files);
     const projector = projectorOfFolder(grouped);
     const mmproj = projector && join(snapshot.folder, projector.path);
     const incomplete = new Set(grouped.models.filter((model) => model.missing.length > 0).map((model) => model.first));
-    for (const { variant, files, sizeBytes } of listVariants(snapshot.files)) {
+    for (const { variant, files, sizeBytes } of listVariants(snapshot.files, grouped)) {
       const [first] = files;
       const checkpoint = joinCheckpoint({ repo, variant });
       // What a newer commit has hides what an older one has under the same name.
@@ -109,7 +111,7 @@ async function describeRepository({ repo, snapshots }: CachedRepository): Promis
           id: checkpoint as ModelId,
           checkpoint,
           recipe: "llamacpp",
-          labels: [...(await readKindLabels(model)), ...(projector ? ["vision"] : [])],
+          labels: [...readKindLabels(model), ...(projector ? ["vision"] : [])],
           source: "hub-cache",
           suggested: true,
           sizeBytes: sizeBytes + (projector?.sizeBytes ?? 0),

@@ -116,7 +116,7 @@ export async function describeModel(folder: string, id: string, group: GgufGroup
       id: id as ModelId,
       checkpoint: model,
       recipe: "llamacpp",
-      labels: [...(await readKindLabels(model)), ...(projector ? ["vision"] : [])],
+      labels: [...readKindLabels(model), ...(projector ? ["vision"] : [])],
       source: "models-dir",
       suggested: true,
       sizeBytes: group.sizeBytes + (projector?.sizeBytes ?? 0),

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import {
   ggufFacts,
@@ -43,14 +44,33 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
   return await drive(file, parseGgufHeader({ name: path, fileBytes: size }), { readBytes: HEADER_READ_BYTES });
 }
 
-/** The labels that decide how an engine is started, from the first bytes of a file; none for a file that is no model. */
-export async function readKindLabels(path: string): Promise<readonly string[]> {
+/**
+ * The labels that decide how an engine is started, from the first bytes of a file; none for a file that is no model. Read without
+ * leaving the thread: a first list asks thousands of files for a page each.
+ */
+export function readKindLabels(path: string): readonly string[] {
+  let file: number | undefined;
   try {
-    await using file = await open(path, "r");
-    return labelsOfBeginning(await drive(file, parseGgufBeginning({ name: path }), { readBytes: BEGINNING_READ_BYTES }));
+    file = openSync(path, "r");
+    const parsing = parseGgufBeginning({ name: path });
+    let window = new Uint8Array(0);
+    let start = 0;
+    let step = parsing.next();
+    while (!step.done) {
+      const { offset, bytes } = step.value;
+      if (offset < start || offset + bytes > start + window.length) {
+        window = new Uint8Array(Math.max(bytes, BEGINNING_READ_BYTES));
+        window = window.subarray(0, readSync(file, window, 0, window.length, offset));
+        start = offset;
+      }
+      step = parsing.next(window.subarray(offset - start));
+    }
+    return labelsOfBeginning(step.value);
   } catch {
     // A damaged file is listed like any other and refused when it is to be loaded, with the reason.
     return [];
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
-import { LLAMACPP_BACKENDS, type Flags } from "../router/index.ts";
+import { LLAMACPP_BACKENDS } from "../platform/index.ts";
+import type { Flags } from "../router/index.ts";
 import type { InstallFlags } from "./commands/install.ts";
 import type { LoadFlags } from "./commands/load.ts";
 import type { ListFlags } from "./commands/list.ts";

@@ -1,24 +1,42 @@
-/** One line on stderr that is written over on a terminal; elsewhere a plain line, at most one a second and none twice. */
+import { cutTo } from "./table.ts";
+
+/**
+ * Progress on stderr. On a terminal its lines are written over in place; elsewhere it is a plain line, at most one a second and none
+ * twice.
+ */
 export class ProgressLine implements Disposable {
   readonly #out = process.stderr;
-  #shown = "";
+  #shown: readonly string[] = [];
   #shownMs = 0;
 
-  show(text: string): void {
-    if (text === this.#shown) return;
-    if (this.#out.isTTY) this.#out.write(`\r\u001B[K${text.slice(0, this.#out.columns - 1)}`);
-    else {
+  /** Size of the terminal; undefined elsewhere. */
+  get terminal(): { readonly columns: number; readonly rows: number } | undefined {
+    return this.#out.isTTY ? { columns: this.#out.columns, rows: this.#out.rows } : undefined;
+  }
+
+  /** Lines that are too long for the terminal are cut; elsewhere the first one is all. */
+  show(...lines: readonly [string, ...string[]]): void {
+    const { terminal } = this;
+    const shown = terminal === undefined ? lines.slice(0, 1) : lines.map((line) => cutTo(line, terminal.columns - 1));
+    if (shown.join("\n") === this.#shown.join("\n")) return;
+    if (terminal === undefined) {
       if (Date.now() - this.#shownMs < 1000) return;
-      this.#out.write(`${text}\n`);
-    }
-    this.#shown = text;
+      this.#out.write(`${lines[0]}\n`);
+    } else this.#out.write(this.#toStart() + shown.join("\n"));
+    this.#shown = shown;
     this.#shownMs = Date.now();
   }
 
-  /** Removes the line from a terminal. */
+  /** Removes the lines from a terminal. */
   clear(): void {
-    if (this.#out.isTTY && this.#shown !== "") this.#out.write("\r\u001B[K");
-    this.#shown = "";
+    if (this.#out.isTTY && this.#shown.length > 0) this.#out.write(this.#toStart());
+    this.#shown = [];
+  }
+
+  /** To the beginning of the first line, with everything from there on erased. */
+  #toStart(): string {
+    const up = this.#shown.length - 1;
+    return `${up > 0 ? `\u001B[${up}A` : ""}\r\u001B[J`;
   }
 
   [Symbol.dispose](): void {

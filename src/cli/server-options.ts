@@ -1,5 +1,7 @@
 import { Option, type Command } from "commander";
-import { LLAMACPP_BACKENDS, type Flags } from "../router/index.ts";
+import { LLAMACPP_BACKENDS } from "../platform/index.ts";
+// Its type only: every command reads this file, and most need no router.
+import type { Flags } from "../router/index.ts";
 
 /** The options that `serve` and `run` share. Defaults are told here and applied where settings are resolved, after the environment. */
 export function addServerOptions(command: Command): Command {
@@ -14,6 +16,7 @@ export function addServerOptions(command: Command): Command {
     .option("--llamacpp-args <arguments>", "further arguments for llama-server, one string (env LEMONADE_LLAMACPP_ARGS)")
     .option("--llamacpp-bin <path>", "llama-server executable to use (env LEMONADE_LLAMACPP_BIN)")
     .option("--models-dir <dir>", "folder of GGUF files to serve; may be given several times (env LEMONADE_MODELS_DIR)", collect)
+    .option("--registry <file>", "models to know in place of the built-in ones, a file like server_models.json (env LEMONADE_REGISTRY)")
     .option("--max-loaded-models <n>", "models of each kind that stay loaded (default: 1, env LEMONADE_MAX_LOADED_MODELS)")
     .option("--models-max <n>", "models of all kinds that stay loaded, 0 for any number (env LEMONADE_MODELS_MAX)")
     .option("--idle-unload <seconds>", "unload a model after so long without requests (default: never, env LEMONADE_IDLE_UNLOAD)")
@@ -40,6 +43,7 @@ export function serverArguments(flags: Flags): string[] {
     ["--llamacpp", flags.llamacpp],
     ["--llamacpp-args", flags.llamacppArgs],
     ["--llamacpp-bin", flags.llamacppBin],
+    ["--registry", flags.registry],
     ["--max-loaded-models", flags.maxLoadedModels],
     ["--models-max", flags.modelsMax],
     ["--idle-unload", flags.idleUnload],

@@ -26,30 +26,35 @@ export interface ModelFile {
   readonly size: number;
 }
 
-/** What the files of a model say, with `details`. */
+/** What the files of a model say, here or on the hub, with `details`; null where no header says it. */
 export interface ModelDetails extends Model {
   readonly files: readonly ModelFile[];
-  readonly architecture: string;
+  readonly architecture: string | null;
   readonly quantization: string | null;
-  readonly parameters: number;
+  readonly parameters: number | null;
   /** The context it was trained for, in tokens. */
   readonly context_length: number | null;
-  readonly chat_template: boolean;
-  readonly tool_calls: boolean;
+  readonly chat_template: boolean | null;
+  readonly tool_calls: boolean | null;
   readonly pooling: string | null;
-  readonly memory: {
-    /** The context that the estimate is for, in tokens. */
-    readonly ctx_size: number;
-    /** Bytes. */
-    readonly weights: number;
-    readonly kv_cache: number;
-    readonly compute: number;
-    readonly total: number;
-    /** Memory of this machine, what of it is free now, and whether the model fits into it when nothing else does. */
-    readonly available: number;
-    readonly free: number;
-    readonly fits: boolean;
-  };
+  readonly memory: ModelMemory | null;
+}
+
+/** What a model needs, in bytes, and what this machine has. */
+export interface ModelMemory {
+  /** The context that the estimate is for, in tokens. */
+  readonly ctx_size: number;
+  readonly weights: number;
+  readonly kv_cache: number;
+  readonly compute: number;
+  readonly total: number;
+  /** Main memory of this machine, and what of it is free now; whether the model fits into it when nothing else does, and now. */
+  readonly available: number;
+  readonly free: number;
+  readonly fits: boolean;
+  readonly fits_now: boolean;
+  /** Graphics processors with memory of their own, and whether the whole model fits into it. */
+  readonly gpus: readonly { readonly name: string; readonly memory: number; readonly fits: boolean }[];
 }
 
 export interface LoadedModel {
@@ -162,6 +167,15 @@ export interface LocalModel {
 /** `waiting`: another program is writing one of the files. */
 export type DownloadState = "running" | "waiting" | "paused" | "done" | "failed" | "cancelled";
 
+/** One file of a download. */
+export interface DownloadedFile {
+  readonly path: string;
+  readonly bytes_done: number;
+  readonly bytes_total: number;
+  readonly bytes_per_second: number | null;
+  readonly eta_seconds: number | null;
+}
+
 /** A download job: one per set of files. Sizes in bytes. */
 export interface Download {
   readonly id: string;
@@ -173,7 +187,7 @@ export interface Download {
   readonly bytes_per_second: number | null;
   readonly eta_seconds: number | null;
   readonly error: string | null;
-  readonly files: readonly { readonly path: string; readonly bytes_done: number; readonly bytes_total: number }[];
+  readonly files: readonly DownloadedFile[];
 }
 
 export interface FoundRepo {

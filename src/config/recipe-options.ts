@@ -3,8 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { errorMessage } from "../errors.ts";
-import { writeFileAtomic } from "../platform/index.ts";
-import { LLAMACPP_BACKENDS, type LlamaCppBackend } from "./settings.ts";
+import { LLAMACPP_BACKENDS, writeFileAtomic, type LlamaCppBackend } from "../platform/index.ts";
 
 /** What a load may ask beyond the settings of the server. */
 export interface LoadOptions {
@@ -45,6 +44,8 @@ export function loadOptionsOf({ ctx_size: contextTokens, llamacpp_backend: backe
   };
 }
 
+const NO_OPTIONS: LoadOptions = {};
+
 /** The options that users have saved for models, in Lemonade's `recipe_options.json`. */
 export class SavedOptions {
   readonly #cacheDir: string;
@@ -58,8 +59,9 @@ export class SavedOptions {
     this.read();
   }
 
+  /** The same object as long as nothing is read or saved. */
   of(model: string): LoadOptions {
-    return this.#saved.get(model) ?? {};
+    return this.#saved.get(model) ?? NO_OPTIONS;
   }
 
   /** Reads the file again: somebody may have changed it by hand. What is not understood is told and counts as not said. */

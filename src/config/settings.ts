@@ -1,16 +1,20 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, type Stats } from "node:fs";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { RouterError } from "../errors.ts";
-import { isTruthy, LOG_LEVELS, splitArguments, type LogLevel } from "../platform/index.ts";
-import { directoriesFrom, type Directories } from "./directories.ts";
+import {
+  directoriesFrom,
+  isTruthy,
+  LLAMACPP_BACKENDS,
+  LOG_LEVELS,
+  splitArguments,
+  type Directories,
+  type LlamaCppBackend,
+  type LogLevel,
+} from "../platform/index.ts";
 import { engineSettingsFrom, type EngineSettings } from "./engine-settings.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Which llama.cpp build, or `embedded` for the engine inside our own worker process. */
-export const LLAMACPP_BACKENDS = ["auto", "vulkan", "rocm", "metal", "cpu", "cuda", "system", "from-source", "embedded"] as const;
-export type LlamaCppBackend = (typeof LLAMACPP_BACKENDS)[number];
 
 /** What the command line may say; every field is the raw text of its flag. */
 export interface Flags {
@@ -22,6 +26,7 @@ export interface Flags {
   readonly llamacppArgs?: string | undefined;
   readonly llamacppBin?: string | undefined;
   readonly modelsDir?: readonly string[] | undefined;
+  readonly registry?: string | undefined;
   readonly maxLoadedModels?: string | undefined;
   readonly modelsMax?: string | undefined;
   readonly idleUnload?: string | undefined;
@@ -74,6 +79,8 @@ export interface Settings extends Directories, EngineSettings {
   /** A failed start on the GPU is final: no second try on the CPU. */
   readonly isCpuFallbackOff: boolean;
   readonly modelsDirs: readonly string[];
+  /** A file in the format of `server_models.json` instead of the built-in registry. */
+  readonly registryFile: string | undefined;
   /** How many models of each kind (text, embedding, reranking) stay loaded; any number when only `modelsMax` is given. */
   readonly maxLoadedModels: number;
   /** How many models of all kinds together, as llama.cpp's router counts; 0 for any number. */
@@ -131,6 +138,7 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
     modelsDirs: (flags.modelsDir ?? env["LEMONADE_MODELS_DIR"]?.split(process.platform === "win32" ? ";" : ":") ?? [])
       .filter((path) => path !== "")
       .map((path) => resolve(path)),
+    registryFile: pick("--registry", flags.registry, "LEMONADE_REGISTRY", existingFile, undefined),
     maxLoadedModels: pick(
       "--max-loaded-models",
       flags.maxLoadedModels,
@@ -151,11 +159,21 @@ export function resolveSettings(flags: Flags, env: Environment): Settings {
 }
 
 /** A path that is not one would show only when a browser asks. */
-const existingFolder = v.pipe(
-  v.string(),
-  v.check((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false, "must be a folder"),
-  v.transform((path): string | undefined => resolve(path)),
-);
+const existingFolder = existing("a folder", (facts) => facts.isDirectory());
+/** The same for the first question about a model. */
+const existingFile = existing("a file", (facts) => facts.isFile());
+
+function existing(what: string, isIt: (facts: Stats) => boolean): v.GenericSchema<string, string | undefined> {
+  const check = (path: string): boolean => {
+    const facts = statSync(path, { throwIfNoEntry: false });
+    return facts !== undefined && isIt(facts);
+  };
+  return v.pipe(
+    v.string(),
+    v.check(check, `must be ${what}`),
+    v.transform((path): string | undefined => resolve(path)),
+  );
+}
 
 function commaList(text: string): string[] {
   return text

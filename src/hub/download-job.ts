@@ -9,7 +9,13 @@ import type { JobError, StoredJob } from "./job-store.ts";
 
 export type DownloadState = "running" | "paused" | "failed" | "done" | "cancelled";
 
-export interface DownloadStatus {
+/** How fast something comes, and how long it will take; undefined until that is known, and while nothing runs. */
+interface Speed {
+  readonly bytesPerSecond: number | undefined;
+  readonly etaSeconds: number | undefined;
+}
+
+export interface DownloadStatus extends Speed {
   readonly id: string;
   /** What the download is for, for people: the name of a model. */
   readonly label: string;
@@ -22,10 +28,7 @@ export interface DownloadStatus {
   readonly state: DownloadState;
   readonly bytes: number;
   readonly totalBytes: number;
-  /** Undefined until it is known, and while nothing runs. */
-  readonly bytesPerSecond: number | undefined;
-  readonly etaSeconds: number | undefined;
-  readonly files: readonly FileProgress[];
+  readonly files: readonly (FileProgress & Speed)[];
   /** A file that another program is writing, which we wait for. */
   readonly waitingFor: string | undefined;
   readonly error: JobError | undefined;
@@ -70,6 +73,7 @@ export class DownloadJob {
   #error: JobError | undefined;
   #files: FileProgress[];
   #rate = new DownloadRate();
+  #fileRates = new Map<string, DownloadRate>();
   #waitingFor: string | undefined;
   #stop: AbortController | undefined;
   #stopAs: "paused" | "cancelled" = "paused";
@@ -109,7 +113,6 @@ export class DownloadJob {
   get status(): DownloadStatus {
     const bytes = sum(this.#files.map((file) => file.bytes));
     const totalBytes = sum(this.#files.map((file) => file.sizeBytes));
-    const bytesPerSecond = this.#state === "running" ? this.#rate.bytesPerSecondAt(this.#options.clock.now()) : undefined;
     return {
       id: this.id,
       label: this.#label,
@@ -120,13 +123,17 @@ export class DownloadJob {
       state: this.#state,
       bytes,
       totalBytes,
-      bytesPerSecond,
-      etaSeconds: bytesPerSecond ? Math.ceil((totalBytes - bytes) / bytesPerSecond) : undefined,
-      files: [...this.#files],
+      ...this.#speed(this.#rate, totalBytes - bytes),
+      files: this.#files.map((file) => ({ ...file, ...this.#speed(this.#fileRates.get(file.path), file.sizeBytes - file.bytes) })),
       waitingFor: this.#waitingFor,
       error: this.#error,
       createdMs: this.createdMs,
     };
+  }
+
+  #speed(rate: DownloadRate | undefined, missingBytes: number): Speed {
+    const bytesPerSecond = this.#state === "running" ? rate?.bytesPerSecondAt(this.#options.clock.now()) : undefined;
+    return { bytesPerSecond, etaSeconds: bytesPerSecond ? Math.ceil(missingBytes / bytesPerSecond) : undefined };
   }
 
   /** Looks at the disk to say how far a job of an earlier process came. */
@@ -218,6 +225,7 @@ export class DownloadJob {
   async #runOnce(stop: AbortController): Promise<void> {
     this.#error = undefined;
     this.#rate = new DownloadRate();
+    this.#fileRates = new Map(this.set.files.map(({ path }) => [path, new DownloadRate()]));
     this.#tell();
     try {
       await this.#fetch(stop.signal);
@@ -272,7 +280,10 @@ export class DownloadJob {
     void this.#options.clock.sleep(PROGRESS_EVERY_MS).then(() => {
       this.#isTelling = false;
       if (this.#state !== "running") return;
-      this.#rate.add(sum(this.#files.map(({ bytes }) => bytes)), this.#options.clock.now());
+      const nowMs = this.#options.clock.now();
+      this.#rate.add(sum(this.#files.map(({ bytes }) => bytes)), nowMs);
+      // One that has not begun is not slow.
+      for (const { path, bytes } of this.#files) if (bytes > 0) this.#fileRates.get(path)?.add(bytes, nowMs);
       this.#tell();
     });
   }

@@ -14,5 +14,6 @@ export {
   type RepoSummary,
   type Revision,
 } from "./hub-client.ts";
+export { readRemoteHeader } from "./read-remote-header.ts";
 export type { JobError } from "./job-store.ts";
 export { hubSettingsFromEnvironment, type HubSettings } from "./settings.ts";

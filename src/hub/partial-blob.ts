@@ -5,8 +5,12 @@ import type { Clock } from "./clock.ts";
 import { ContentCheck, type ContentName } from "./content-name.ts";
 import { freeBytes } from "./free-bytes.ts";
 
-/** Writes of this size cost little per byte and do not hold up the event loop. */
-const WRITE_BYTES = 1 << 20;
+/** Writes of this size cost little per byte and find their bytes still in the processor's caches; larger ones take twice the time. */
+const WRITE_BYTES = 1 << 19;
+/** So much may wait to be written before no more is taken: a larger reserve is no faster. */
+const MOST_PENDING_BYTES = 1 << 20;
+/** The disk is told to catch up this often, so that little is left to wait for at the end. */
+const SYNC_EVERY_BYTES = 1 << 27;
 /** A slow download is written this often, so that a killed process loses little of it. */
 const WRITE_EVERY_MS = 250;
 const READ_BYTES = 1 << 20;
@@ -16,6 +20,11 @@ export interface PartialBlobOptions {
   /** Undefined where the hub names no hash: then only the length is checked. */
   readonly content: ContentName | undefined;
   readonly clock: Clock;
+}
+
+interface PendingChunk {
+  readonly chunk: Uint8Array;
+  readonly isOurs: boolean;
 }
 
 /**
@@ -28,12 +37,14 @@ export class PartialBlob implements AsyncDisposable {
   readonly #file: FileHandle;
   #check: ContentCheck | undefined;
   #writtenBytes: number;
-  #pending: { chunk: Uint8Array; isOurs: boolean }[] = [];
+  #pending: PendingChunk[] = [];
   #pendingBytes = 0;
   /** Of the write that is under way. */
   #writingBytes = 0;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
   #lastWriteMs: number;
+  #unsyncedBytes = 0;
+  #syncing: Promise<void> | undefined;
   #isClosed = false;
 
   private constructor(path: string, file: FileHandle, writtenBytes: number, options: PartialBlobOptions) {
@@ -78,37 +89,69 @@ export class PartialBlob implements AsyncDisposable {
   /** Takes the next bytes. A chunk that is ours is emptied once it is written; another is written before the promise settles. */
   async append(chunk: Uint8Array, isOurs: boolean): Promise<void> {
     this.#check?.update(chunk);
-    this.#pending.push({ chunk, isOurs });
     this.#pendingBytes += chunk.length;
+    if (!isOurs) {
+      for (const piece of piecesOf(chunk, WRITE_BYTES)) this.#pending.push({ chunk: piece, isOurs });
+      return await this.flush();
+    }
+    this.#pending.push({ chunk, isOurs });
     const isDue = this.#pendingBytes >= WRITE_BYTES || this.#options.clock.now() - this.#lastWriteMs >= WRITE_EVERY_MS;
-    if (!isOurs) return await this.flush();
     if (!isDue) return;
-    await this.#writing;
-    // Not awaited: the next bytes are received and hashed meanwhile. Who writes next hears of its failure.
-    this.#writing = this.#writePending();
-    this.#writing.catch(() => {});
+    const writing = this.#write();
+    // Otherwise not awaited: the next bytes are received and hashed meanwhile. Who waits next hears of its failure.
+    if (this.#pendingBytes >= MOST_PENDING_BYTES) await writing;
   }
 
   async flush(): Promise<void> {
-    await this.#writing;
-    this.#writing = this.#writePending();
-    await this.#writing;
+    while (this.#pendingBytes > 0 || this.#writing) await this.#write();
+  }
+
+  /** Starts writing what is pending, unless that is under way or has failed. */
+  #write(): Promise<void> {
+    if (this.#writing) return this.#writing;
+    const writing = this.#writePending().then(() => void (this.#writing = undefined));
+    writing.catch(() => {});
+    this.#writing = writing;
+    return writing;
   }
 
   async #writePending(): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = [];
-    this.#writingBytes = this.#pendingBytes;
-    this.#pendingBytes = 0;
-    let chunks = pending.map(({ chunk }) => chunk);
-    while (chunks.length > 0) {
-      const { bytesWritten } = await this.#file.writev(chunks, this.#writtenBytes);
-      this.#writtenBytes += bytesWritten;
-      this.#writingBytes -= bytesWritten;
-      chunks = withoutFirst(chunks, bytesWritten);
+    while (this.#pending.length > 0) {
+      const batch = this.#takeBatch();
+      let chunks = batch.map(({ chunk }) => chunk);
+      while (this.#writingBytes > 0) {
+        const { bytesWritten } = await this.#file.writev(chunks, this.#writtenBytes);
+        this.#writtenBytes += bytesWritten;
+        this.#writingBytes -= bytesWritten;
+        this.#unsyncedBytes += bytesWritten;
+        chunks = withoutFirst(chunks, bytesWritten);
+      }
+      this.#lastWriteMs = this.#options.clock.now();
+      for (const { chunk, isOurs } of batch) if (isOurs) freeBytes(chunk);
+      if (this.#unsyncedBytes >= SYNC_EVERY_BYTES) this.#sync();
     }
-    this.#lastWriteMs = this.#options.clock.now();
-    for (const { chunk, isOurs } of pending) if (isOurs) freeBytes(chunk);
+  }
+
+  /** Moves the first of the pending bytes to those that are being written: whole chunks, or a piece of a large one. */
+  #takeBatch(): readonly PendingChunk[] {
+    const batch: PendingChunk[] = [];
+    let bytes = 0;
+    for (let first = this.#pending[0]; first && (bytes === 0 || bytes + first.chunk.length <= WRITE_BYTES); first = this.#pending[0]) {
+      batch.push(first);
+      bytes += first.chunk.length;
+      this.#pending.shift();
+    }
+    this.#pendingBytes -= bytes;
+    this.#writingBytes = bytes;
+    return batch;
+  }
+
+  /** A failure is kept for `finish`: the system tells of bytes that it could not save only once. */
+  #sync(): void {
+    if (this.#syncing) return;
+    this.#unsyncedBytes = 0;
+    this.#syncing = this.#file.datasync().then(() => void (this.#syncing = undefined));
+    this.#syncing.catch(() => {});
   }
 
   /**
@@ -127,6 +170,8 @@ export class PartialBlob implements AsyncDisposable {
       });
     }
     // A blob's name says what it holds. After a power failure a renamed file that was not synced may hold zeros.
+    await this.#syncing;
+    await this.#syncing;
     await this.#file.datasync();
     await this.close();
   }
@@ -147,8 +192,8 @@ export class PartialBlob implements AsyncDisposable {
 
   async #drop(): Promise<void> {
     this.#pending = [];
-    await this.#writing.catch(() => {});
-    this.#writing = Promise.resolve();
+    await this.#writing?.catch(() => {});
+    this.#writing = undefined;
     this.#writingBytes = 0;
     this.#pendingBytes = 0;
   }
@@ -156,6 +201,7 @@ export class PartialBlob implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    await this.#syncing?.catch(() => {});
     await this.#file.close();
   }
 
@@ -175,6 +221,10 @@ export class PartialBlob implements AsyncDisposable {
 
 function newCheck({ content, sizeBytes }: PartialBlobOptions): ContentCheck | undefined {
   return content && new ContentCheck(content, sizeBytes);
+}
+
+function* piecesOf(bytes: Uint8Array, size: number): Iterable<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
 }
 
 function withoutFirst(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {

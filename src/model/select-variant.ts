@@ -90,9 +90,9 @@ function several(sorted: readonly string[], what: string): VariantChoice {
   return primary === undefined ? { kind: "missing", what } : { kind: "files", files: { primary, shards: sorted } };
 }
 
-/** What a repository offers, with a name for each that selects exactly it. */
-export function listVariants(files: readonly ListedFile[]): readonly VariantOffer[] {
-  return groupGgufFiles(files).models.map((group) => {
+/** What a repository offers, with a name for each that selects exactly it. Whoever has grouped its files already says so. */
+export function listVariants(files: readonly ListedFile[], { models } = groupGgufFiles(files)): readonly VariantOffer[] {
+  return models.map((group) => {
     const tag = quantTag(group.first);
     const choice = tag === undefined ? undefined : selectVariant(files, { variant: tag });
     const isSelected = choice?.kind === "files" && choice.files.primary === group.first && choice.files.shards.length <= group.files.length;

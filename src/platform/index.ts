@@ -1,7 +1,9 @@
 export { describeExit, SupervisedChild, type ChildOptions, type ExitInfo, type StopSteps } from "./child-process.ts";
+export { directoriesFrom, type Directories } from "./directories.ts";
 export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
 export { isTruthy } from "./is-truthy.ts";
+export { LLAMACPP_BACKENDS, type LlamaCppBackend } from "./llamacpp-backends.ts";
 export { LineSplitter } from "./line-splitter.ts";
 export { isLoopback } from "./loopback.ts";
 export { formatLogLine, Log, LOG_LEVELS, type LogLevel, type LogLine } from "./log.ts";

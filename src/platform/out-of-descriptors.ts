@@ -23,13 +23,18 @@ export function outOfDescriptors(error: unknown): RouterError | undefined {
   return tooManyOpen(error);
 }
 
+/** What has loaded its code. */
+const loaded = new WeakSet<() => Promise<unknown>>();
+
 /**
  * Loads code that is needed for the first time. Bun never forgets a module that it could not read, so nothing is read while file
- * descriptors are short.
+ * descriptors are short. Where it is called thousands of times, `load` is the same function each time: a look costs dozens of system calls.
  */
 export async function importLater<T>(load: () => Promise<T>): Promise<T> {
-  if (!canOpen(READ_AT_ONCE)) throw tooManyOpen();
-  return await load();
+  if (!loaded.has(load) && !canOpen(READ_AT_ONCE)) throw tooManyOpen();
+  const module = await load();
+  loaded.add(load);
+  return module;
 }
 
 /** Bun's one thread behind every request that this process sends. */

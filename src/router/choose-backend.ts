@@ -7,7 +7,8 @@ import {
   type FlmProgram,
   type LlamaCppBackend,
 } from "../backends/index.ts";
-import type { LlamaCppBackend as BuildName, Settings } from "../config/index.ts";
+import type { Settings } from "../config/index.ts";
+import type { LlamaCppBackend as BuildName } from "../platform/index.ts";
 import { RouterError } from "../errors.ts";
 import type { Engines } from "./engines.ts";
 

@@ -14,7 +14,6 @@ export {
 } from "../catalog/index.ts";
 export {
   addApiKey,
-  directoriesFrom,
   KEY_SCOPES,
   loadOptionsOf,
   matchApiKey,
@@ -28,7 +27,6 @@ export {
   type LoadOptions,
   resolveSettings,
   splitArguments,
-  LLAMACPP_BACKENDS,
   saveLogLevel,
   type Flags,
   type Settings,

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import type { StartOptions, WrappedServer } from "../backends/index.ts";
 import type { CatalogEntry } from "../catalog/index.ts";
-import type { LoadOptions, Settings } from "../config/index.ts";
+import { sameOptions, type LoadOptions, type Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
-import type { ModelEntry, ModelFiles } from "../model/index.ts";
+import { kindOfLabels, type ModelEntry, type ModelFiles, type ModelId } from "../model/index.ts";
 import type { PresetOptions } from "../model/presets/index.ts";
 import type { BackendChooser } from "./choose-backend.ts";
 import { launchRequest } from "./launch-request.ts";
@@ -25,13 +25,16 @@ export interface ModelLauncherOptions {
   readonly savedOptionsOf: (entry: ModelEntry) => LoadOptions;
 }
 
-/** Descriptions kept: as many as a long list of models has, so that a list that is asked for every moment stays cheap. */
-const MAX_KEPT = 5000;
+/** What the command lines of models that are started alike differ in. */
+const BLANKS = { id: "\u0000id" as ModelId, model: "\u0000model", mmproj: "\u0000mmproj" };
 
 /** Puts together what a start needs: files, backend, options of the user and of presets. */
 export class ModelLauncher {
   readonly #options: ModelLauncherOptions;
-  readonly #described = new Map<string, Promise<LaunchDescription>>();
+  /** By entry: a list gives the same ones as long as nothing changes, so that one that is asked for every moment stays cheap. */
+  #described = new WeakMap<CatalogEntry, { readonly saved: LoadOptions; readonly description: Promise<LaunchDescription> }>();
+  /** Command lines with blanks, by what else they depend on. */
+  readonly #forms = new Map<string, Promise<readonly string[]>>();
 
   constructor(options: ModelLauncherOptions) {
     this.#options = options;
@@ -61,25 +64,22 @@ export class ModelLauncher {
 
   /** Starts, installs and reads nothing. */
   async describe(entry: CatalogEntry): Promise<LaunchDescription> {
-    const key = JSON.stringify([entry, this.#options.savedOptionsOf(entry)]);
-    let description = this.#described.get(key);
-    if (description === undefined) {
-      if (this.#described.size >= MAX_KEPT) this.#described.clear();
-      description = this.#describe(entry);
-      this.#described.set(key, description);
-    }
+    const saved = this.#options.savedOptionsOf(entry);
+    let known = this.#described.get(entry);
+    if (known?.saved !== saved) this.#described.set(entry, (known = { saved, description: this.#describe(entry, saved) }));
     try {
-      return await description;
+      return await known.description;
     } catch {
       // A folder that cannot be read, or a build that does not even say its options, costs no list its other models. A load says why.
-      this.#described.delete(key);
+      this.#described.delete(entry);
       return { options: new Map(), commandLine: [] };
     }
   }
 
   /** Descriptions are made anew: presets or engines may have changed. */
   forget(): void {
-    this.#described.clear();
+    this.#described = new WeakMap();
+    this.#forms.clear();
   }
 
   /** Which build of llama.cpp runs models here; a form that clients can read when none is installed, or it does not say. */
@@ -88,8 +88,8 @@ export class ModelLauncher {
     return (await said.catch(() => undefined)) ?? "b0-unknown";
   }
 
-  async #describe(entry: CatalogEntry): Promise<LaunchDescription> {
-    const { catalog, chooseBackend } = this.#options;
+  async #describe(entry: CatalogEntry, saved: LoadOptions): Promise<LaunchDescription> {
+    const { catalog } = this.#options;
     const preset = catalog.presetOf(entry.id);
     const files = await this.#filesOf(entry);
     const options = new Map([
@@ -97,13 +97,40 @@ export class ModelLauncher {
       ...(files.mmproj === undefined ? [] : [["mmproj", files.mmproj] as const]),
       ...(preset?.options ?? []),
     ]);
-    if (!entry.isDownloaded && preset?.launch.modelPath === undefined) return { options, commandLine: [] };
+    const wouldStart = entry.isDownloaded || preset?.launch.modelPath !== undefined;
+    return { options, commandLine: wouldStart ? await this.#commandLineOf(entry, files, saved) : [] };
+  }
+
+  async #commandLineOf(entry: CatalogEntry, files: ModelFiles, saved: LoadOptions): Promise<readonly string[]> {
+    const isAlike = sameOptions(saved, {}) && !this.#options.catalog.hasSection(entry.id);
+    if (!isAlike) return await this.#askBackend(entry, files, saved);
+    const form = await this.#formOf(entry, files);
+    const filled = new Map<string, string>([
+      [BLANKS.id, entry.id],
+      [BLANKS.model, files.model],
+      [BLANKS.mmproj, files.mmproj ?? ""],
+    ]);
+    return form.map((word) => filled.get(word) ?? word);
+  }
+
+  /** Asking the backend for each of thousands of models would look for its program each time. */
+  async #formOf(entry: CatalogEntry, { mmproj }: ModelFiles): Promise<readonly string[]> {
+    const key = `${entry.recipe} ${kindOfLabels(entry.labels)} ${mmproj !== undefined}`;
+    let form = this.#forms.get(key);
+    if (form === undefined) {
+      const blank = { model: BLANKS.model, mmproj: mmproj === undefined ? undefined : BLANKS.mmproj };
+      this.#forms.set(key, (form = this.#askBackend({ ...entry, id: BLANKS.id }, blank, {})));
+      form.catch(() => this.#forms.delete(key));
+    }
+    return await form;
+  }
+
+  async #askBackend(entry: ModelEntry, files: ModelFiles, options: LoadOptions): Promise<readonly string[]> {
     try {
-      const saved = this.#options.savedOptionsOf(entry);
-      const backend = await chooseBackend(entry, saved.backend);
-      return { options, commandLine: (await backend.describeLaunch(this.#requestFor(entry, files, saved))) ?? [] };
+      const backend = await this.#options.chooseBackend(entry, options.backend);
+      return (await backend.describeLaunch(this.#requestFor(entry, files, options))) ?? [];
     } catch (error) {
-      if (error instanceof RouterError) return { options, commandLine: [] }; // A load would say what is wrong with it.
+      if (error instanceof RouterError) return []; // A load would say what is wrong with it.
       throw error;
     }
   }

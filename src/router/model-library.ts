@@ -16,6 +16,8 @@ import {
 } from "../model/index.ts";
 import type { Log } from "../platform/index.ts";
 import { deleteModel, dropDownloads, type DeletedModel } from "./delete-model.ts";
+import { inspectOnHub } from "./inspect-on-hub.ts";
+import type { ModelFacts } from "./model-details.ts";
 import { isHubAway, openHub, type Hub } from "./open-hub.ts";
 import { fetchOwn, ownSet, type OwnModels } from "./own-models.ts";
 
@@ -78,7 +80,7 @@ export class ModelLibrary implements AsyncDisposable {
     if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return nothingToDo;
     if (isHere && keepsVersion) return nothingToDo;
     const isOwn = entry.recipe === "flm";
-    if (!isOwn && (parseHubCheckpoint(entry.checkpoint) === undefined || entry.hub !== undefined)) {
+    if (!isOwn && !isOnOurHub(entry)) {
       if (!isHere) await this.#requireHere(entry);
       if (isNew) await catalog.register(entry, { signal });
       return nothingToDo;
@@ -165,6 +167,13 @@ export class ModelLibrary implements AsyncDisposable {
     return listVariants((await client.listFiles(parsed.repo, { signal })).files);
   }
 
+  /** What a model that is not here would bring. */
+  async inspect(entry: ModelEntry, signal: AbortSignal): Promise<ModelFacts> {
+    if (!isOnOurHub(entry)) throw onNoHub(entry);
+    const [{ client }, set] = await Promise.all([this.#open(), this.#filesOf(entry, signal)]);
+    return await inspectOnHub(client, set, { entry, signal });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#hub)?.jobs[Symbol.asyncDispose]();
   }
@@ -208,9 +217,7 @@ export class ModelLibrary implements AsyncDisposable {
   async #requireHere(entry: ModelEntry): Promise<void> {
     const { catalog } = this.#options;
     const isHere = entry.recipe === "llamacpp" ? (await catalog.inspect(entry)) !== undefined : (await catalog.pathsOf(entry)).length > 0;
-    if (isHere) return;
-    const where = entry.hub === undefined ? "no model hub, and not on this disk" : `another hub, ${entry.hub}`;
-    throw new RouterError("RECIPE_UNSUPPORTED", `${entry.id} cannot be fetched here: its checkpoint ${entry.checkpoint} is on ${where}`);
+    if (!isHere) throw onNoHub(entry);
   }
 
   /** What the hub has of a model; undefined when it is here and the hub cannot be asked. */
@@ -240,6 +247,16 @@ export class ModelLibrary implements AsyncDisposable {
       files: files.filter(({ path }) => chosen.includes(path) || COMPANION_FILES.includes(path)),
     };
   }
+}
+
+/** Our downloads know one hub. */
+function isOnOurHub({ checkpoint, hub }: ModelEntry): boolean {
+  return parseHubCheckpoint(checkpoint) !== undefined && hub === undefined;
+}
+
+function onNoHub({ id, checkpoint, hub }: ModelEntry): RouterError {
+  const where = hub === undefined ? "no model hub, and not on this disk" : `another hub, ${hub}`;
+  return new RouterError("RECIPE_UNSUPPORTED", `${id} cannot be fetched here: its checkpoint ${checkpoint} is on ${where}`);
 }
 
 /** The files of a download with their addresses, on the hub or at the program that keeps them. */

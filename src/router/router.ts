@@ -73,7 +73,7 @@ export interface Router extends AsyncDisposable {
   /** The entry of a model name. Rejects with MODEL_NOT_FOUND and close names; touches nothing else. */
   resolve(model: string): Promise<CatalogEntry>;
   /** What the files of a model say, and what it needs with a context of so many tokens (by default as many as a load reserves). */
-  details(entry: CatalogEntry, options?: { contextTokens?: number | undefined }): Promise<ModelDetails>;
+  details(entry: CatalogEntry, options: { signal: AbortSignal; contextTokens?: number | undefined }): Promise<ModelDetails>;
   /** Waits until the model is loaded and hands out the right to send it one request. */
   acquire(model: string, options: AcquireOptions): Promise<Lease>;
   /** Loads a model, or loads it again when it runs with other options. Resolves to its entry and whether it was there already. */
@@ -263,9 +263,9 @@ class LocalRouter implements Router {
     this.#log = parts.log;
   }
 
-  async details(entry: CatalogEntry, options: { contextTokens?: number | undefined } = {}): Promise<ModelDetails> {
-    const { contextTokens = this.#launcher.contextTokensOf(entry, this.#saved.of(entry.id)) } = options;
-    return await modelDetails(this.catalog, entry, { contextTokens });
+  async details(entry: CatalogEntry, options: { signal: AbortSignal; contextTokens?: number | undefined }): Promise<ModelDetails> {
+    const { signal, contextTokens = this.#launcher.contextTokensOf(entry, this.#saved.of(entry.id)) } = options;
+    return await modelDetails(this, entry, { contextTokens, signal });
   }
 
   async resolve(model: string): Promise<CatalogEntry> {

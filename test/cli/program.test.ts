@@ -46,6 +46,7 @@ describe("wrong usage ends with code 2 and says on standard error what is wrong"
     [["status", "--nonsense"], "unknown option '--nonsense'", "--help"],
     [["run"], "missing required argument 'model'", "--help"],
     [["serve", "--llamacpp", "turbo"], "'turbo' is invalid", "vulkan"],
+    [["serve", "--registry", "/nowhere.json"], "--registry must be a file", "/nowhere.json"],
     [["install", "nonsense"], '"nonsense"', "embedded"],
   ])("%p", async (words, message, hint) => {
     const { code, stdout, stderr } = await run(words);

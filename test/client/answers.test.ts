@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type {
   Backend,
   Download,
+  DownloadedFile,
   FoundRepo,
   GenerationParams,
   Health,
@@ -10,6 +11,7 @@ import type {
   LogLine,
   Model,
   ModelDetails,
+  ModelMemory,
   ModelFile,
   ModelStats,
   RecipeOptions,
@@ -60,19 +62,21 @@ const MEMORY = {
   available: count,
   free: count,
   fits: flag,
-} satisfies Shape<ModelDetails["memory"]>;
+  fits_now: flag,
+  gpus: v.array(v.object({ name: text, memory: count, fits: flag })),
+} satisfies Shape<ModelMemory>;
 
 const DETAILS = {
   ...MODEL,
   files: v.array(v.object(FILE)),
-  architecture: text,
+  architecture: maybeText,
   quantization: maybeText,
-  parameters: count,
+  parameters: maybeCount,
   context_length: maybeCount,
-  chat_template: flag,
-  tool_calls: flag,
+  chat_template: v.nullable(flag),
+  tool_calls: v.nullable(flag),
   pooling: maybeText,
-  memory: v.object(MEMORY),
+  memory: v.nullable(v.object(MEMORY)),
 } satisfies Shape<ModelDetails>;
 
 const LOADED = {
@@ -98,6 +102,14 @@ const SYSTEM = { "OS Version": text, Processor: text, "Physical Memory": text, d
   Shape<SystemInfo>
 >;
 
+const DOWNLOADED_FILE = {
+  path: text,
+  bytes_done: count,
+  bytes_total: count,
+  bytes_per_second: maybeCount,
+  eta_seconds: maybeCount,
+} satisfies Shape<DownloadedFile>;
+
 const DOWNLOAD = {
   id: text,
   model: text,
@@ -108,7 +120,7 @@ const DOWNLOAD = {
   bytes_per_second: maybeCount,
   eta_seconds: maybeCount,
   error: maybeText,
-  files: v.array(v.object({ path: text, bytes_done: count, bytes_total: count })),
+  files: v.array(v.object(DOWNLOADED_FILE)),
 } satisfies Shape<Download>;
 
 const REPO = { repo: text, downloads: count, likes: count, gated: flag, last_modified: maybeText } satisfies Shape<FoundRepo>;

@@ -46,7 +46,7 @@ describeWith("llamacpp", "a model with a projector", (engine) => {
   });
 
   test("is listed as one that sees", async () => {
-    const model: unknown = await (await server.fetch("/api/v1/models/seeing")).json();
+    const model: unknown = await (await server.fetch("/v1/models/seeing")).json();
     expect(model).toMatchObject({ labels: ["vision"], architecture: { input_modalities: ["text", "image"] } });
   });
 

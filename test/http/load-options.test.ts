@@ -28,8 +28,13 @@ const load = async (server: Lemonade, options: Options & { save_options?: boolea
 const chat = async (server: Lemonade): Promise<number> =>
   (await server.post("/v1/chat/completions", { model: "tiny", messages: HELLO, max_tokens: 4 })).status;
 const running = async (server: Lemonade): Promise<Options> => (await server.model("tiny")).recipe_options;
-const saved = async (server: Lemonade): Promise<unknown> =>
-  ((await (await server.fetch("/api/v1/models/tiny")).json()) as { recipe_options: unknown }).recipe_options;
+const saved = async (server: Lemonade): Promise<unknown> => {
+  const told = async <T>(path: string): Promise<T> => (await (await server.fetch(path)).json()) as T;
+  const { recipe_options: options } = await told<{ recipe_options: unknown }>("/api/v1/models/tiny");
+  const { data } = await told<{ data: { id: string; recipe_options: unknown }[] }>("/api/v1/models");
+  expect(data.find(({ id }) => id === "tiny")?.recipe_options).toEqual(options);
+  return options;
+};
 
 describeWithEachEngine("options of one load", (engine) => {
   let server: Lemonade;

@@ -70,6 +70,20 @@ describeWith("llamacpp", "models and residency", (engine) => {
     });
   });
 
+  test("what llama.cpp's clients look for stands below /v1, and follows what the model does", async () => {
+    const rowOf = async (prefix: string) => {
+      const { data } = (await (await server.fetch(`${prefix}/models`)).json()) as { data: Record<string, unknown>[] };
+      return data.find(({ id }) => id === "plain");
+    };
+    await server.post("/api/v1/unload", {});
+    expect(await rowOf("/v1")).toMatchObject({ status: { value: "unloaded", args: expect.arrayContaining(["--alias", "plain"]) } });
+    await server.post("/api/v1/load", { model_name: "plain" });
+    expect(await rowOf("/v1")).toMatchObject({ status: { value: "loaded", args: expect.arrayContaining(["--alias", "plain"]) } });
+    await server.post("/api/v1/unload", {});
+    expect(await rowOf("/v1")).toMatchObject({ owned_by: "lemonade", recipe: "llamacpp", status: { value: "unloaded" } });
+    expect(await rowOf("/api/v1")).not.toHaveProperty("status");
+  });
+
   test("unloading without a body unloads everything, and is no error when nothing is loaded", async () => {
     await server.post("/api/v1/load", { model_name: "tiny" });
     for (let time = 0; time < 2; time++) {

@@ -133,6 +133,9 @@ test("progress is told at most ten times a second, with speed and time left", as
   const withSpeed = seen.filter(({ bytesPerSecond }) => bytesPerSecond !== undefined);
   expect(withSpeed.length).toBeGreaterThan(0);
   expect(withSpeed.every(({ etaSeconds }) => etaSeconds !== undefined)).toBe(true);
+  const ofFiles = withSpeed.flatMap(({ files }) => files.filter((file) => file.bytesPerSecond));
+  expect(ofFiles.length).toBeGreaterThan(0);
+  expect(ofFiles.every(({ etaSeconds }) => etaSeconds !== undefined)).toBe(true);
   expect(seen.map(({ bytes }) => bytes)).toEqual(seen.map(({ bytes }) => bytes).toSorted((a, b) => a - b));
 }, 20_000);
 

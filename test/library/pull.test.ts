@@ -3,7 +3,16 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
-import { createWorkspace, runCommand, startCommand, startLemonade, until, type Lemonade, type Workspace } from "../fixtures/index.ts";
+import {
+  createWorkspace,
+  runCommand,
+  startCommand,
+  startInTerminal,
+  startLemonade,
+  until,
+  type Lemonade,
+  type Workspace,
+} from "../fixtures/index.ts";
 import { Hub, patternBytes } from "../fixtures/hub/index.ts";
 
 const REPO = "tester/tiny-GGUF";
@@ -33,6 +42,7 @@ afterEach(async () => {
   await workspace[Symbol.asyncDispose]();
 });
 
+const barOf = (name: string): RegExp => new RegExp(`${name.slice(-12)} +\\[[#-]+\\] \\d+ % of \\d MB \\d+ [kM]B/s ETA \\d+s`);
 const lemonade = async (...words: string[]) => await runCommand(words, { workspace, env });
 const snapshotFiles = async (): Promise<string[]> => {
   const snapshots = join(workspace.folder, "huggingface", "hub", "models--tester--tiny-GGUF", "snapshots");
@@ -76,6 +86,28 @@ describe("without a server, the command", () => {
     expect(existsSync(join(workspace.cacheDir, "user_models.json"))).toBe(false);
     expect(await lemonade("pull", "tester/none-GGUF:Q4_0")).toMatchObject({ code: 1, stderr: expect.stringContaining("tester/none-GGUF") });
     expect(await lemonade("pull", "no-such-name")).toMatchObject({ code: 1, stderr: expect.stringContaining("no-such-name") });
+  });
+
+  test("pull shows a bar with speed and time left for every file on a terminal, and plain lines elsewhere", async () => {
+    const files = ["00001-of-00002", "00002-of-00002"].map((part, i) => [`big-Q4_0-${part}.gguf`, patternBytes(2_500_000, i + 1)]);
+    hub.add("tester/big-GGUF", { files: Object.fromEntries(files) as Record<string, Uint8Array> });
+    hub.faults.add({ kind: "slow", bytesPerSecond: 1_500_000 });
+    {
+      await using terminal = startInTerminal(["pull", "tester/big-GGUF:Q4_0"], { workspace, env, columns: 70 });
+      for (const name of ["…er/big-GGUF:Q4_0", "…0001-of-00002.gguf", "…0002-of-00002.gguf"]) {
+        await until(`a bar of ${name}`, () => barOf(name).test(terminal.shown()));
+      }
+      expect(await terminal.exited).toBe(0);
+      expect(terminal.shown()).toEndWith("Model pulled successfully: tester/big-GGUF:Q4_0\r\n");
+      // eslint-disable-next-line no-control-regex
+      const lines = terminal.shown().split(/\r|\n|\u001B\[\d*[AJ]/);
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(70);
+    }
+    await lemonade("delete", "tester/big-GGUF:Q4_0");
+    const { stderr } = await lemonade("pull", "tester/big-GGUF:Q4_0");
+    expect(stderr.trimEnd().split("\n")).toContainEqual(
+      expect.stringMatching(/^tester\/big-GGUF:Q4_0 \d+ % of 5 MB \S+ .B\/s ETA \d+s \[[12]\/2 big-Q4_0-0000[12]-of-00002.gguf\]$/),
+    );
   });
 
   test("Ctrl-C keeps what has arrived and says how to go on; the next pull goes on there", async () => {

@@ -1,5 +1,6 @@
 import { RouterError } from "../../errors.ts";
-import { addApiKey, directoriesFrom, KEY_SCOPES, readApiKeys, removeApiKey, type KeyScope } from "../../router/index.ts";
+import { directoriesFrom } from "../../platform/index.ts";
+import { addApiKey, KEY_SCOPES, readApiKeys, removeApiKey, type KeyScope } from "../../router/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { findServer } from "../server-state.ts";
 import { formatTable } from "../table.ts";

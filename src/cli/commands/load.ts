@@ -1,5 +1,5 @@
 import { RouterError } from "../../errors.ts";
-import { directoriesFrom } from "../../router/index.ts";
+import { directoriesFrom } from "../../platform/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interruptible.ts";
 import { loadModel } from "../load-model.ts";

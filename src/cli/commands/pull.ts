@@ -1,6 +1,7 @@
 import type { Download, LemonadeClient, PullRequest } from "../../client/index.ts";
 import { EXIT } from "../exit-codes.ts";
-import { formatBytes, formatDuration } from "../format.ts";
+import { downloadLine, downloadLines } from "../download-lines.ts";
+import { formatBytes } from "../format.ts";
 import { interruptible } from "../interruptible.ts";
 import { openServer } from "../open-server.ts";
 import { ProgressLine } from "../progress-line.ts";
@@ -51,7 +52,9 @@ export async function pullModel(client: LemonadeClient, request: PullRequest): P
     try {
       for await (const download of client.pull({ ...request, stop_on_disconnect: true }, { signal: connection.signal })) {
         last = download;
-        if (!signal.aborted) line.show(describeDownload(download));
+        if (signal.aborted) continue;
+        if (line.terminal === undefined) line.show(downloadLine(download));
+        else line.show(...downloadLines(download, line.terminal));
       }
     } catch (error) {
       await leaving;
@@ -65,23 +68,4 @@ function farewell({ id, state, bytes_done, bytes_total }: Download, model: strin
   if (state === "running" || state === "waiting") return `The download goes on for others. Stop it with: lemonade downloads pause ${id}`;
   const kept = `${formatBytes(bytes_done)} of ${formatBytes(bytes_total)}`;
   return `Stopped at ${kept}, which are kept. Go on with: lemonade pull ${model}`;
-}
-
-/** One line: all files together, then the one that is under way. */
-function describeDownload({ model, state, files, bytes_done, bytes_total, bytes_per_second, eta_seconds }: Download): string {
-  const percent = bytes_total > 0 ? Math.floor((bytes_done / bytes_total) * 100) : 0;
-  const speed = bytes_per_second === null ? "" : ` ${formatBytes(bytes_per_second)}/s`;
-  const eta = eta_seconds === null ? "" : ` ETA ${formatDuration(eta_seconds)}`;
-  const current = files.find((file) => file.bytes_done > 0 && file.bytes_done < file.bytes_total);
-  const index =
-    current === undefined ? "" : ` [${files.indexOf(current) + 1}/${files.length} ${current.path} ${formatBytes(current.bytes_done)}]`;
-  const note = state === "waiting" ? " waiting for another program" : "";
-  return `${model} ${bar(percent)} ${percent} % of ${formatBytes(bytes_total)}${speed}${eta}${note}${files.length > 1 ? index : ""}`;
-}
-
-const BAR_WIDTH = 20;
-
-function bar(percent: number): string {
-  const filled = Math.round((percent / 100) * BAR_WIDTH);
-  return `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}]`;
 }

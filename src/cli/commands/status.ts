@@ -1,4 +1,4 @@
-import { directoriesFrom } from "../../router/index.ts";
+import { directoriesFrom } from "../../platform/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { findServer, serverUrl } from "../server-state.ts";
 

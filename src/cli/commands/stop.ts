@@ -1,5 +1,5 @@
 import { errorMessage } from "../../errors.ts";
-import { directoriesFrom } from "../../router/index.ts";
+import { directoriesFrom } from "../../platform/index.ts";
 import { endLeftovers, endServer } from "../end-server.ts";
 import { EXIT } from "../exit-codes.ts";
 import { findServer } from "../server-state.ts";

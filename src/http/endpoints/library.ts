@@ -207,6 +207,12 @@ function renderDownload(status: DownloadStatus, identity: Identity): v.InferOutp
     eta_seconds: status.etaSeconds ?? null,
     waiting_for: status.waitingFor ?? null,
     error: status.error === undefined ? null : (redactionFor(identity)?.(status.error.message) ?? status.error.message),
-    files: status.files.map(({ path, bytes, sizeBytes }) => ({ path, bytes_done: bytes, bytes_total: sizeBytes })),
+    files: status.files.map(({ path, bytes, sizeBytes, bytesPerSecond, etaSeconds }) => ({
+      path,
+      bytes_done: bytes,
+      bytes_total: sizeBytes,
+      bytes_per_second: bytesPerSecond ?? null,
+      eta_seconds: etaSeconds ?? null,
+    })),
   };
 }

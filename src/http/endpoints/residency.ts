@@ -1,13 +1,6 @@
 import * as v from "valibot";
-import {
-  loadOptionsOf,
-  LLAMACPP_BACKENDS,
-  recipeOptionsOf,
-  splitArguments,
-  type ModelStatus,
-  type RecipeOptions,
-  type Router,
-} from "../../router/index.ts";
+import { loadOptionsOf, recipeOptionsOf, splitArguments, type ModelStatus, type RecipeOptions, type Router } from "../../router/index.ts";
+import { LLAMACPP_BACKENDS } from "../../platform/index.ts";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
 import { authorizeArguments, redactionFor, shownName, shownPath, type Identity } from "../security/index.ts";

@@ -75,30 +75,55 @@ export class ByteCursor {
     return at;
   }
 
-  u8 = (): number => this.#view.getUint8(this.#advance(1));
-  i8 = (): number => this.#view.getInt8(this.#advance(1));
-  u16 = (): number => this.#view.getUint16(this.#advance(2), true);
-  i16 = (): number => this.#view.getInt16(this.#advance(2), true);
-  u32 = (): number => this.#view.getUint32(this.#advance(4), true);
-  i32 = (): number => this.#view.getInt32(this.#advance(4), true);
-  f32 = (): number => this.#view.getFloat32(this.#advance(4), true);
-  f64 = (): number => this.#view.getFloat64(this.#advance(8), true);
+  u8(): number {
+    return this.#view.getUint8(this.#advance(1));
+  }
+
+  i8(): number {
+    return this.#view.getInt8(this.#advance(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#advance(2), true);
+  }
+
+  i16(): number {
+    return this.#view.getInt16(this.#advance(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#advance(4), true);
+  }
+
+  i32(): number {
+    return this.#view.getInt32(this.#advance(4), true);
+  }
+
+  f32(): number {
+    return this.#view.getFloat32(this.#advance(4), true);
+  }
+
+  f64(): number {
+    return this.#view.getFloat64(this.#advance(8), true);
+  }
 
   /** As a double: exact to 2^53, which no count, size or offset of a real file exceeds. */
-  u64 = (): number => {
+  u64(): number {
     const at = this.#advance(8);
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
-  };
+  }
 
-  i64 = (): number => {
+  i64(): number {
     const at = this.#advance(8);
     return this.#view.getUint32(at, true) + this.#view.getInt32(at + 4, true) * 2 ** 32;
-  };
+  }
 
   raw(bytes: number): Uint8Array {
     const at = this.#advance(bytes);
     return this.#bytes.subarray(at, at + bytes);
   }
 
-  text = (bytes: number): string => utf8.decode(this.raw(bytes));
+  text(bytes: number): string {
+    return utf8.decode(this.raw(bytes));
+  }
 }

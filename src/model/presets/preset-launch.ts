@@ -86,10 +86,13 @@ export function isSecretOption(name: string): boolean {
   return SECRET.has(name);
 }
 
+const ROUTERS_OWN: ReadonlySet<string> = new Set(
+  "host port alias tags api-key api-key-file ssl-key-file ssl-cert-file log-file".split(" "),
+);
+
 /** The options as a section of a preset file, in llama.cpp's form, less its router's own ones and less secrets. */
 export function presetIni(name: string, options: PresetOptions): string {
-  const hidden = new Set(["host", "port", "alias", "tags", "api-key", "api-key-file", "ssl-key-file", "ssl-cert-file", "log-file"]);
-  const lines = [...options].filter(([key]) => !hidden.has(key) && !key.startsWith("models-")).map(iniLine);
+  const lines = [...options].filter(([key]) => !ROUTERS_OWN.has(key) && !key.startsWith("models-")).map(iniLine);
   return `[${name}]\n${lines.join("")}\n`;
 }
 

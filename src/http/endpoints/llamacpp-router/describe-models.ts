@@ -14,7 +14,7 @@ const STATUS: Readonly<Record<ModelRun["state"], StatusValue>> = {
 /** The models that llama.cpp's clients see: those that are here, those that the preset file names, and those on their way. */
 export async function describeModels(router: Router, identity: Identity): Promise<ListedModel[]> {
   const known = await router.catalog.list({ all: true });
-  const entries = known.filter(({ id, isDownloaded }) => isDownloaded || router.presets.hasSection(id));
+  const entries = known.filter((entry) => isListed(router, entry));
   const downloads = new Map((await router.library.running()).map((download) => [download.label, download]));
   const listed = await Promise.all(entries.map(async (entry) => await describeModel(router, { entry, identity })));
   const names = new Set(listed.map(({ id }) => id));
@@ -22,12 +22,19 @@ export async function describeModels(router: Router, identity: Identity): Promis
   return [...listed, ...arriving].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
+/** Whether llama.cpp's router would know a model: it is here, or the preset file names it. */
+export function isListed(router: Router, { id, isDownloaded }: CatalogEntry): boolean {
+  return isDownloaded || router.presets.hasSection(id);
+}
+
+const loadPresets = async () => await import("../../../model/presets/index.ts");
+
 /** Paths on this machine are shown to whoever administers it. */
 export async function describeModel(
   router: Router,
   { entry, identity }: { entry: CatalogEntry; identity: Identity },
 ): Promise<ListedModel> {
-  const { presetIni } = await importLater(() => import("../../../model/presets/index.ts"));
+  const { presetIni } = await importLater(loadPresets);
   const run = router.runOf(entry);
   const planned = await router.describeLaunch(entry);
   const preset = router.presets.presetOf(entry.id)?.launch;

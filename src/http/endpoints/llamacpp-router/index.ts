@@ -7,7 +7,7 @@ import { listEndpoints } from "./lists.ts";
 import { manageEndpoints } from "./manage.ts";
 import { streamEndpoints } from "./streams.ts";
 
-export { describeModel } from "./describe-models.ts";
+export { describeModel, isListed } from "./describe-models.ts";
 
 /** The HTTP interface of llama.cpp's router mode: at the root, where its clients look for it. */
 export function llamaCppRouterEndpoints(context: RelayContext): Endpoint[] {

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { homeFolder, hubFolders } from "../platform/index.ts";
+import { homeFolder, hubFolders } from "./hub-folders.ts";
 
 export interface Directories {
   /** `user_models.json`, `user_settings.json`, the built-in model. */
