@@ -1,5 +1,6 @@
 export { installBinaries } from "./install-binaries.ts";
-export { createRouter, type Router, type RouterOptions } from "./router.ts";
+export { createRouter, type RouterOptions } from "./create-router.ts";
+export type { Router } from "./router.ts";
 export type { Lease } from "./lease.ts";
 // What the edge folders own and the layers above need: they reach past the router into none of them.
 export {
