@@ -15,8 +15,20 @@ import { measureRelay } from "./scenarios/relay.ts";
 import { measureStartup } from "./scenarios/startup.ts";
 import { writeDocs } from "./write-docs.ts";
 
+const USAGE = `Measures the checkout against the budgets of its design, side by side with nginx, curl and hf. On Linux.
+
+  bin/bun bench/main.ts [--only PARTS] [--rounds 7] [--pin] [--built FILE] [--megabytes 2048] [--json] [--write-docs]
+
+PARTS, separated by commas: ${SCENARIOS.join(", ")}; all by default.
+--pin          generator and mock on the first core, the relays on the others
+--built FILE   measures the start of a built executable, too
+--megabytes N  size of the download
+--write-docs   writes the tables into docs/performance.md
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: "boolean", short: "h", default: false },
     only: { type: "string", default: SCENARIOS.join(",") },
     rounds: { type: "string", default: "7" },
     pin: { type: "boolean", default: false },
@@ -26,13 +38,15 @@ const { values } = parseArgs({
     "write-docs": { type: "boolean", default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const rounds = Number(values.rounds);
 const chosen = values.only.split(",");
 const unknown = chosen.filter((name) => !SCENARIOS.includes(name as Scenario));
 if (process.platform !== "linux" || unknown.length > 0 || !(rounds >= 1)) {
-  console.error(
-    `This runs on Linux and knows --only ${SCENARIOS.join(",")} --rounds N --pin --built FILE --megabytes N --json --write-docs`,
-  );
+  console.error(USAGE);
   process.exit(2);
 }
 
