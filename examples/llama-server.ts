@@ -1,7 +1,8 @@
 /**
  * Owns one llama-server: starts it, asks it things, and leaves nothing behind. Runs the same on Bun and on Node 22 and newer:
  *
- *     node examples/llama-server.ts path/to/llama-server path/to/model.gguf
+ *     bin/bun examples/llama-server.ts path/to/llama-server path/to/model.gguf
+ *     npm run build:lib && node examples/llama-server.ts path/to/llama-server path/to/model.gguf
  */
 import { createLlamaServer, formatError, LlamaProcessError } from "lemon.ts";
 

@@ -194,3 +194,17 @@ test("a time to keep models that is no number is refused", async () => {
   expect(code).not.toBe(0);
   expect(stderr).toContain('--idle-unload must be a number of seconds, but is "soon"');
 });
+
+test("health tells how far a load is, in the engine's own stages", async () => {
+  await using workspace = await createWorkspace();
+  const progress = { state: "loading", payload: { stages: ["text_model", "mmproj_model"], current: "text_model", value: 0.42 } };
+  const engine = await makeMisbehavingEngine(workspace, (gatePath) => [
+    { says: [`cmd_child_to_router:state:${JSON.stringify(progress)}`], gate: gatePath("load") },
+  ]);
+  await using server = await startLemonade({ workspace, flags: engine.flags, env: engine.env });
+  const load = server.post("/v1/load", { model_name: "tiny" });
+  const loading = await until("a stage is told", async () => (await server.models()).find(({ load_progress }) => load_progress !== null));
+  expect(loading).toMatchObject({ state: "loading", load_stage: "text_model", load_progress: 0.42 });
+  await server.post("/v1/unload", { model_name: "tiny" });
+  expect((await load).status).toBe(422);
+});

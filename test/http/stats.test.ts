@@ -47,6 +47,7 @@ test("an answer without figures counts with those that its engine prints, and on
     "prompt eval time =      35.26 ms /     3 tokens (   11.75 ms per token,    85.09 tokens per second)",
     "       eval time =    1991.14 ms /    20 tokens (   31.61 ms per token,    31.64 tokens per second)",
     "      total time =    2026.40 ms /    23 tokens",
+    "draft acceptance rate = 0.50000 (    5 accepted /    10 generated)",
     "srv  update_slots: all slots are idle",
   ];
   await using workspace = await createWorkspace();
@@ -72,7 +73,7 @@ test("an answer without figures counts with those that its engine prints, and on
     input_tokens: 23,
     cached_tokens: 20,
     output_tokens: 20,
-    last: { context_size: 2048 },
+    last: { context_size: 2048, draft_acceptance: 0.5 },
   });
   await ask();
   expect(await totals()).toMatchObject({ requests: 2, input_tokens: 31, cached_tokens: 25, output_tokens: 40 });
