@@ -31,6 +31,7 @@ export const ERRORS = {
   BACKEND_NOT_INSTALLED: { status: 422, retryable: false },
   INSTALL_FAILED: { status: 500, retryable: false },
   INSTANCE_EXITED: { status: 502, retryable: true },
+  MODEL_UNLOADED: { status: 503, retryable: false },
   GENERATION_HALTED: { status: 410, retryable: false },
   ENGINE_KEEPS_CRASHING: { status: 503, retryable: true },
   UPSTREAM_UNREACHABLE: { status: 502, retryable: true },

@@ -41,10 +41,12 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
     isOver = true;
   };
   let isAbandoned = false;
+  let isReopening = false;
+  const readRest = (): void => void drain(reader).then(end);
   const readOn = (): void => {
     if (isAbandoned) return;
     isAbandoned = true;
-    void drain(reader).then(end);
+    if (!isReopening) readRest();
     void options.isKept?.().then((isWorthIt) => {
       if (!isWorthIt) options.abort(new Error("the client has left"));
     });
@@ -53,10 +55,16 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
   else options.abandoned?.addEventListener("abort", readOn, { once: true });
   /** Takes another body in place of the one that failed, unless the reader has seen some of it; else throws the failure. */
   const reopen = async (failure: unknown): Promise<void> => {
-    const next = hasBegun || !options.holdsEvents ? undefined : await options.reopen(failure);
-    if (next === undefined) throw failure;
-    reader = next.getReader();
-    held = undefined;
+    isReopening = true;
+    try {
+      const next = hasBegun || !options.holdsEvents ? undefined : await options.reopen(failure);
+      if (next === undefined) throw failure;
+      reader = next.getReader();
+      held = undefined;
+      if (isAbandoned) readRest(); // It left meanwhile.
+    } finally {
+      isReopening = false;
+    }
   };
   const read = async () => {
     for (;;) {
@@ -65,6 +73,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
       } catch (error) {
         if (isAbandoned) throw error;
         await reopen(error);
+        if (isAbandoned) return { done: true, value: undefined } as const;
       }
     }
   };
@@ -99,6 +108,7 @@ export function relayBody(upstream: ReadableStream<Uint8Array>, options: RelayBo
           }
         } catch (error) {
           end();
+          if (isAbandoned) return;
           if (!options.holdsEvents) throw error;
           void reader.cancel(error).catch(() => {}); // It may be over; or it goes on, but cannot be translated.
           controller.enqueue(new TextEncoder().encode(await options.errorEvent(error)));

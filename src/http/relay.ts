@@ -91,7 +91,7 @@ export async function relay(router: Router, request: RelayRequest): Promise<Resp
         lease.release();
         signal.throwIfAborted();
         if (error instanceof RouterError) throw error;
-        if (isGone && attempt === 1) continue;
+        if (attempt === 1 && mayAskAgain(lease, isGone)) continue;
         throw upstreamFailure(lease, error, isGone);
       }
     }
@@ -117,7 +117,7 @@ interface Attempt extends RelayRequest {
 async function relayOnce(router: Router, first: Lease, request: Attempt): Promise<Response> {
   const { generation, conversation } = request;
   let lease = first;
-  let { mayAskAgain } = request;
+  let isFirst = request.mayAskAgain;
   const end = (tail: readonly Uint8Array[]) => {
     generation.end();
     lease.release();
@@ -159,8 +159,9 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
     ...(conversation && { abandoned: conversation.client, isKept: async () => await isKept(lease, conversation.id) }),
     mapEvents: translation?.events,
     async reopen() {
-      if (!mayAskAgain || generation.signal.aborted || !(await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) return undefined;
-      mayAskAgain = false;
+      if (!isFirst || generation.signal.aborted) return undefined;
+      if (!mayAskAgain(lease, await lease.isEngineGone({ withinMs: EXIT_NOTICE_MS }))) return undefined;
+      isFirst = false;
       lease.release();
       lease = await acquire(router, request, generation);
       const { upstream: next } = await ask(lease, request, generation.signal);
@@ -246,7 +247,13 @@ async function isKept({ baseUrl }: Lease, id: string): Promise<boolean> {
   }
 }
 
+/** Whether a request of which nothing was answered is sent once more: after a crash it is, but not to a model that was unloaded by hand. */
+function mayAskAgain({ stopped }: Lease, isGone: boolean): boolean {
+  return stopped?.mayAskAgain ?? isGone;
+}
+
 function upstreamFailure(lease: Lease, error: unknown, isGone: boolean): RouterError {
+  if (lease.stopped !== undefined) return lease.stopped.error;
   if (isGone) {
     return new InstanceExitedError(
       lease.entry.id,

@@ -1,7 +1,15 @@
 import type { LoadProgress, WrappedServer } from "../backends/index.ts";
 import type { LoadOptions } from "../config/index.ts";
+import type { RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import type { Resident } from "../scheduling/index.ts";
+
+/** Why an engine is ended on purpose, for the requests that it had not answered by then. */
+export interface Stop {
+  readonly error: RouterError;
+  /** Whether such a request may be sent to the model's next engine. */
+  readonly mayAskAgain: boolean;
+}
 
 /** One model that has, gets or loses an engine. Changed by the router's loop alone. */
 export class Instance implements Resident {
@@ -26,6 +34,8 @@ export class Instance implements Resident {
   isAskedFor = false;
   /** Settles once the engine is gone and the place is free. */
   readonly gone = Promise.withResolvers<void>();
+  /** Set when it is ended on purpose. */
+  stopped: Stop | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   /** Ends the engine of a model that is stopping, once its last request is through. */
   #endEngine: (() => void) | undefined;
@@ -71,9 +81,10 @@ export class Instance implements Resident {
     this.loadAbort.abort(reason);
   }
 
-  /** The engine ends once no request is in flight, or after `drainMs`. */
-  stop(drainMs: number): void {
+  /** The engine ends once no request is in flight, or after `drainMs`: requests that are left then learn why. */
+  stop(drainMs: number, why?: Stop): void {
     clearTimeout(this.#idleTimer);
+    this.stopped = why ?? this.stopped;
     if (this.state === "stopping") {
       if (drainMs === 0) this.#endEngine?.(); // It was given time before; now it has none.
       return;

@@ -1,6 +1,6 @@
 import type { EngineTelemetry } from "../backends/index.ts";
 import type { ModelEntry } from "../model/index.ts";
-import type { Instance } from "./instance.ts";
+import type { Instance, Stop } from "./instance.ts";
 
 /** The right to send one request to one engine. Its model is not evicted before the lease ends. */
 export class Lease implements AsyncDisposable {
@@ -40,6 +40,11 @@ export class Lease implements AsyncDisposable {
     const isGone = await Promise.race([this.#instance.gone.promise.then(() => true), promise]);
     clearTimeout(timer);
     return isGone;
+  }
+
+  /** Set when the engine is ended on purpose, or was. */
+  get stopped(): Stop | undefined {
+    return this.#instance.stopped;
   }
 
   /** The last lines of the engine's output. */

@@ -5,7 +5,7 @@ import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts
 import { describeExit } from "../platform/index.ts";
 import { decide, type Decision } from "../scheduling/index.ts";
 import { CrashLedger } from "./crash-ledger.ts";
-import { Instance } from "./instance.ts";
+import { Instance, type Stop } from "./instance.ts";
 import { Lease } from "./lease.ts";
 import type { ModelRun } from "./model-run.ts";
 import type { ResidencyOptions } from "./residency-options.ts";
@@ -160,7 +160,10 @@ export class ResidencyLoop implements AsyncDisposable {
       const unloaded = new RouterError("MODEL_LOAD_FAILED", `${model} was unloaded while it was loading`);
       this.#waiting.rejectAll(model, unloaded);
       instance.abortLoad(unloaded);
-    } else this.#drain(instance);
+    } else {
+      const error = new RouterError("MODEL_UNLOADED", `${model} was unloaded before the answer was complete`);
+      this.#drain(instance, { error, mayAskAgain: false });
+    }
     await instance.gone.promise;
   }
 
@@ -173,7 +176,7 @@ export class ResidencyLoop implements AsyncDisposable {
     const instances = this.instances;
     for (const instance of instances) {
       if (instance.state === "loading") instance.abortLoad(closing);
-      else instance.stop(drainMs);
+      else instance.stop(drainMs, { error: closing, mayAskAgain: false });
     }
     await Promise.all(instances.map(({ gone }) => gone.promise));
   }
@@ -255,7 +258,10 @@ export class ResidencyLoop implements AsyncDisposable {
 
   /** An engine ends for a load with other options, unless somebody waits for it who wants just these. */
   #makeWay(instance: Instance): void {
-    if (instance.state === "ready" || instance.state === "draining") this.#drain(instance);
+    if (instance.state === "ready" || instance.state === "draining") {
+      const error = new RouterError("MODEL_UNLOADED", `${instance.model} was loaded with other options before the answer was complete`);
+      this.#drain(instance, { error, mayAskAgain: true });
+    }
     if (instance.state !== "loading") return;
     if (this.#waiting.wants(instance.model, instance.options)) return;
     instance.abortLoad(new Error("it is loaded with other options"));
@@ -379,8 +385,8 @@ export class ResidencyLoop implements AsyncDisposable {
     });
   }
 
-  #drain(instance: Instance): void {
-    instance.stop(this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs);
+  #drain(instance: Instance, why: Stop): void {
+    instance.stop(this.#options.drainMsOf?.(instance.entry) ?? this.#options.drainMs, why);
   }
 
   #remove(instance: Instance, failure: RunFailure | undefined): void {

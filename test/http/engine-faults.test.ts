@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { join } from "node:path";
 import {
   createWorkspace,
   makeMisbehavingEngine,
@@ -189,7 +191,69 @@ describe("an engine that dies", () => {
   });
 });
 
+describe("an engine that is ended on purpose", () => {
+  /** Requests may go on for a second. */
+  async function serveBriefly(lives: Parameters<typeof makeMisbehavingEngine>[1]): Promise<Case> {
+    await using stack = new AsyncDisposableStack();
+    const workspace = stack.use(await createWorkspace());
+    const preset = join(workspace.folder, "preset.ini");
+    await writeFile(preset, "[tiny]\nstop-timeout = 1\n");
+    const engine = await makeMisbehavingEngine(workspace, lives);
+    const server = stack.use(await startLemonade({ workspace, flags: [...engine.flags, "--models-preset", preset], env: engine.env }));
+    const owned = stack.move();
+    return { server, engine, [Symbol.asyncDispose]: async () => await owned[Symbol.asyncDispose]() };
+  }
+
+  test.each(["/api/v1/unload", "/models/unload"])("by %s is not loaded again by a request that it had not answered", async (path) => {
+    await using running = await serveBriefly([{ answers: [{ kind: "silence" }] }]);
+    const asked = running.server.post("/v1/chat/completions", REQUEST);
+    await running.engine.noted("request");
+    expect((await running.server.post(path, { model: "tiny" })).status).toBe(200);
+    const response = await asked;
+    expect([response.status, response.headers.get("x-should-retry")]).toEqual([503, "false"]);
+    expect(await response.json()).toMatchObject({ error: { code: "model_unloaded" } });
+    expect(await running.server.models()).toEqual([]);
+    expect(await running.engine.journal("start")).toHaveLength(1);
+  });
+
+  test("says so to a stream that was under way", async () => {
+    await using running = await serveBriefly((gatePath) => [{ answers: [{ kind: "stream", gate: gatePath("never") }] }]);
+    const response = await running.server.post("/v1/chat/completions", { ...REQUEST, stream: true });
+    const unload = async () => void (await running.server.post("/api/v1/unload", {}));
+    expect((await eventsOf(response, unload)).at(-1)).toMatchObject({ error: { code: "model_unloaded" } });
+  });
+
+  test("for a load with other options answers what it had not begun to answer with its next one", async () => {
+    await using running = await serveBriefly([{ answers: [{ kind: "silence" }] }, {}]);
+    const asked = running.server.post("/v1/chat/completions", REQUEST);
+    await running.engine.noted("request");
+    expect((await running.server.post("/api/v1/load", { model_name: "tiny", ctx_size: 512 })).status).toBe(200);
+    await echo(await asked);
+    expect(await running.engine.journal("start")).toHaveLength(2);
+  });
+});
+
 describe("a client that leaves", () => {
+  test("a conversation while its model is loaded again leaves nothing behind", async () => {
+    await using running = await serveOn((gatePath) => [
+      { answers: [{ kind: "crash after head", comments: ": the prompt is being read\n\n" }] },
+      { gate: gatePath("load"), answers: [{ kind: "stream" }] },
+    ]);
+    const client = new AbortController();
+    const headers = { "content-type": "application/json", "x-conversation-id": "one" };
+    const body = JSON.stringify({ ...REQUEST, stream: true });
+    const response = await running.server.fetch("/v1/chat/completions", { method: "POST", headers, body, signal: client.signal });
+    const read = rejection(response.text());
+    await running.engine.noted("start", 2);
+    client.abort();
+    await read;
+    await running.engine.openGate("load");
+    await until("the lease is given back", async () => {
+      const [model] = await running.server.models();
+      return model === undefined || (model.state === "ready" && model.in_flight === 0);
+    });
+  });
+
   test("before the answer: the engine's request ends", async () => {
     await using running = await serveOn([{ answers: [{ kind: "silence" }] }]);
     const client = new AbortController();
