@@ -9,6 +9,16 @@ export interface Translation {
   readonly whole: (text: string) => string;
 }
 
+/** Comments between events: engines keep a connection awake with them while they read a long prompt. */
+export function commentsOf(text: string): string {
+  if (!/^:/m.test(text)) return "";
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith(":"))
+    .map((line) => `${line.trimEnd()}\n\n`)
+    .join("");
+}
+
 /** What follows `data: ` in each event of one or more whole ones. */
 export function* dataOf(text: string): Generator<string> {
   for (const line of text.split("\n")) {
@@ -16,9 +26,12 @@ export function* dataOf(text: string): Generator<string> {
   }
 }
 
-/** Maps the JSON of each event; an event that maps to undefined, and one that says nothing (llama-server's first of several prompts), is left out. `[DONE]` stays. */
+/**
+ * Maps the JSON of each event; an event that maps to undefined, and one that says nothing (llama-server's first of several prompts), is
+ * left out. `[DONE]` stays, and so do comments.
+ */
 export function mapEventData(text: string, map: (data: Record<string, unknown>) => Record<string, unknown> | undefined): string {
-  let result = "";
+  let result = commentsOf(text);
   for (const data of dataOf(text)) {
     if (data === "null") continue;
     if (!data.startsWith("{")) {

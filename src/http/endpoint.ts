@@ -104,5 +104,9 @@ function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: "qu
   const [issue] = parsed.issues;
   const path = v.getDotPath(issue);
   const place = what === "query" ? "The query parameter" : "The field";
-  throw new RouterError("INVALID_REQUEST", path === null ? issue.message : `${place} ${path}: ${issue.message}`);
+  const isMissing = issue.received === "undefined";
+  throw new RouterError(
+    "INVALID_REQUEST",
+    path === null ? issue.message : `${place} ${path}${isMissing ? " is missing" : `: ${issue.message}`}`,
+  );
 }

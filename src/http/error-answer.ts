@@ -14,8 +14,13 @@ export interface ErrorAnswerOptions {
 /** The answer to a request that has failed. OpenAI's clients send a 409, a 429 or any 5xx twice again unless a header tells them not to. */
 export function errorAnswer(error: unknown, { render = renderError, redact, headers }: ErrorAnswerOptions = {}): Response {
   const { status, body } = render(error, redact);
-  const { retryable } = ERRORS[error instanceof RouterError ? error.code : "INTERNAL"];
+  // A dialect may say 503 on one route, where it means "later".
+  const retryable = ERRORS[error instanceof RouterError ? error.code : "INTERNAL"].retryable || hasOwnStatus(error, 503);
   return json(body, { status, headers: { ...headers, [SHOULD_RETRY]: String(retryable) } });
+}
+
+function hasOwnStatus(error: unknown, status: number): boolean {
+  return error instanceof RouterError && "status" in error && error.status === status;
 }
 
 /**

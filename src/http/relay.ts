@@ -138,8 +138,10 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
     if (status === NOT_IMPLEMENTED) headers.set("x-should-retry", "false");
     const readable = isRefusal ? readableRefusal({ status, body: new TextDecoder().decode(whole) }) : undefined;
     if (readable !== undefined) return new Response(readable.body, { status: readable.status, headers });
-    const translated = translation?.whole(new TextDecoder().decode(whole));
-    return new Response(translated ?? whole, { status, headers });
+    return new Response(translation === undefined ? whole : translatedOrNot(translation, new TextDecoder().decode(whole)), {
+      status,
+      headers,
+    });
   }
   if (upstream.body === null) {
     end([]);
@@ -177,6 +179,16 @@ async function relayOnce(router: Router, first: Lease, request: Attempt): Promis
     },
   });
   return new Response(body, { status, headers });
+}
+
+/** An answer that is not what its dialect promises passes as it came: whoever asked can make more of it than an error of ours. */
+function translatedOrNot({ whole }: Translation, text: string): string {
+  try {
+    return whole(text);
+  } catch (error) {
+    if (error instanceof RouterError) throw error;
+    return text;
+  }
 }
 
 /** As Latin-1: the figures are ASCII, and this costs no check. */

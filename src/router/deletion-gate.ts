@@ -20,6 +20,7 @@ export class DeletionGate {
 
   /** Waits until nothing of the model is being deleted. Rejects with the signal's reason. */
   async pass(entry: ModelEntry, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     for (let closed = this.#closed.get(keyOf(entry)); closed !== undefined; closed = this.#closed.get(keyOf(entry))) {
       const aborted = Promise.withResolvers<void>();
       const onAbort = (): void => aborted.resolve();

@@ -126,6 +126,11 @@ describeWith("llamacpp", "models and residency", (engine) => {
     expect(response.status).toBe(400);
   });
 
+  test("a chat without messages says which field is missing", async () => {
+    const response = await server.post("/v1/chat/completions", { model: "tiny" });
+    expect([response.status, await response.json()]).toEqual([400, expect.objectContaining({ detail: "The field messages is missing" })]);
+  });
+
   test("a load without a name says which field is missing", async () => {
     const response = await server.post("/api/v1/load", {});
     expect(response.status).toBe(400);

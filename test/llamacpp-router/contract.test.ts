@@ -218,6 +218,7 @@ describeWith("llamacpp", "the contract of llama.cpp's router", () => {
     await writeFile(file, `[b]\nmodel = ${model}\nctx-size = 512\n`);
     await client.models("?reload=1");
     expect(await client.statusOf("b")).toBe("unloaded");
+    expect((await client.model("b")).status.args.join(" ")).toContain("--ctx-size 512"); // As its next start will be.
     expect((await client.tokenize("b")).status).toBe(200);
     expect((await client.model("b")).status.args.join(" ")).toContain("--ctx-size 512");
   });

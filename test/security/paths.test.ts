@@ -44,6 +44,17 @@ describeWith("llamacpp", "folders of this machine", (engine) => {
       });
       expect((await server.post("/v1/completions", { model, prompt: "a", max_tokens: 1 }, manager)).status).toBe(200);
     }
+    const left = new AbortController();
+    const events = await server.fetch("/models/sse", { ...as("infer"), signal: left.signal });
+    await server.post("/v1/unload", { model_name: byPath }, manager);
+    await server.post("/v1/load", { model_name: byPath }, manager);
+    let heard = "";
+    for await (const part of events.body!.pipeThrough(new TextDecoderStream())) {
+      heard += part;
+      if (heard.includes('"status":"loaded"')) break;
+    }
+    left.abort();
+    expect([heard.includes("…/by path.gguf"), heard.includes(workspace.folder)]).toEqual([true, false]);
     const text = async (path: string, scopes: string) => {
       const response = await server.fetch(path, as(scopes));
       expect([path, response.status]).toEqual([path, 200]);

@@ -89,3 +89,9 @@ test("what a model thought is not in the simple form, whose first item is the an
   const completed = simpleResponses("tiny").events(event({ type: "response.completed", response: { output: [thought, said] } }));
   expect(JSON.parse(completed.split("\n")[0]!.slice("data: ".length))).toMatchObject({ response: { output: [said] } });
 });
+
+test("comments between events stay: they keep a connection awake", () => {
+  const echo = completionsAsAsked({ echoed: ["Once "] });
+  expect(echo.events(": reading\n\n")).toBe(": reading\n\n");
+  expect(simpleResponses("tiny").events(":\n\n")).toBe(":\n\n");
+});

@@ -1,4 +1,4 @@
-import { dataOf, type Translation } from "../translation.ts";
+import { commentsOf, dataOf, type Translation } from "../translation.ts";
 import {
   idOf,
   renderHead,
@@ -51,7 +51,7 @@ class ResponseStream {
   #output = "";
 
   push(text: string): string {
-    this.#output = "";
+    this.#output = commentsOf(text);
     for (const data of dataOf(text)) {
       if (data === "[DONE]") this.#complete();
       else if (data.startsWith("{")) this.#takeChunk(JSON.parse(data) as ChatAnswer & { error?: unknown }, data);

@@ -13,8 +13,6 @@ export interface PresetFile {
   readonly models: ReadonlyMap<string, PresetOptions>;
 }
 
-export const NO_PRESETS: PresetFile = { shared: new Map(), models: new Map() };
-
 /** Keys that speak to the router; no engine gets them. */
 const ROUTER_KEYS: Readonly<Record<string, "switch" | "seconds">> = {
   "load-on-startup": "switch",

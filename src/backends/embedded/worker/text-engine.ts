@@ -53,10 +53,6 @@ export class TextEngine {
     return this.#slots;
   }
 
-  get queueLength(): number {
-    return this.#queue.length;
-  }
-
   /** Rejects with the signal's reason after an abort, and with an {@link ApiError} when the prompt does not fit. */
   async generate(request: GenerationRequest): Promise<GenerationResult> {
     const { prompt, signal } = request;

@@ -38,7 +38,9 @@ export async function describeModel(
   const run = router.runOf(entry);
   const planned = await router.describeLaunch(entry);
   const preset = router.presets.presetOf(entry.id)?.launch;
-  const commandLine = maskSecrets(run.commandLine.length > 0 ? run.commandLine : planned.commandLine);
+  // Of a model that does not run, what the next start will be like: clients read its context from there.
+  const isPast = run.state === "unloaded" && planned.commandLine.length > 0;
+  const commandLine = maskSecrets(isPast || run.commandLine.length === 0 ? planned.commandLine : run.commandLine);
   const ini = presetIni(entry.id, new Map([...planned.options].map(([name, value]) => [name, shownPath(value, identity)])));
   const isShown = identity.scopes.includes("admin");
   return {

@@ -2,7 +2,7 @@ import { renderModelEvent } from "../../../dialects/llamacpp/index.ts";
 import type { Router } from "../../../router/index.ts";
 import { endpoint, type Endpoint } from "../../endpoint.ts";
 import { eventResponse } from "../../event-response.ts";
-import { shownName, type Identity } from "../../security/index.ts";
+import { shownName, shownPath, type Identity } from "../../security/index.ts";
 import { answers, LLAMACPP } from "./facts.ts";
 
 /** A comment this often keeps proxies from closing a stream on which nothing happens. */
@@ -27,7 +27,12 @@ function modelEvents(router: Router, identity: Identity, signal: AbortSignal): A
   return (async function* () {
     for await (const event of events) {
       const rendered = renderModelEvent(event);
-      yield `data: ${JSON.stringify({ ...rendered, model: shownName(rendered.model, identity) })}\n\n`;
+      // An engine's own entry of the model repeats its name, and names files.
+      const shown = (_key: string, value: unknown): unknown => {
+        if (typeof value !== "string") return value;
+        return value === rendered.model ? shownName(value, identity) : shownPath(value, identity);
+      };
+      yield `data: ${JSON.stringify(rendered, shown)}\n\n`;
     }
   })();
 }
