@@ -78,6 +78,23 @@ describe("the log over HTTP", () => {
     socket.close();
   });
 
+  test.each([
+    ["a page of another site", { origin: "https://evil.example" }, true],
+    ["whoever presents a wrong key", { authorization: "Bearer wrong" }, true],
+    ["a page of this machine", { origin: "http://localhost:3000" }, false],
+  ])("of the web socket %s hears what it may", async (_who, headers, isRefused) => {
+    await using keyed = await startLemonade({ env: { LEMONADE_API_KEY: "secret" } });
+    const socket = new WebSocket(`${keyed.url.replace("http", "ws")}/api/v1/logs/ws`, {
+      headers: { authorization: "Bearer secret", ...headers },
+    });
+    const isOpen = await new Promise<boolean>((resolve) => {
+      socket.addEventListener("open", () => resolve(true));
+      socket.addEventListener("error", () => resolve(false));
+    });
+    expect(isOpen).toBe(!isRefused);
+    socket.close();
+  });
+
   test("a plain request to the web socket's path says what it is", async () => {
     const response = await server.fetch("/api/v1/logs/ws");
     expect(response.status).toBe(400);
