@@ -54,6 +54,13 @@ test("a new model needs the user namespace, a checkpoint, a recipe and a variant
   expect(refusal({ model: "user.Phi", checkpoint: "https://hf.co/o/r-GGUF", recipe: "llamacpp" }).message).toContain("names no variant");
 });
 
+test("a recipe that no registry knows is refused with the close one and the list", () => {
+  const error = refusal({ model: "user.Phi", checkpoint: "o/r-GGUF:Q4_0", recipe: "lamacpp" });
+  expect(error).toMatchObject({ code: "INVALID_REQUEST", message: 'There is no recipe "lamacpp"' });
+  expect(error.hint).toBe("Did you mean llamacpp? The recipes are llamacpp, flm, oga-cpu, oga-hybrid, oga-npu, oga-igpu.");
+  expect(refusal({ model: "user.Phi", checkpoint: "o/r", recipe: "zzz" }).hint).toStartWith("The recipes are llamacpp");
+});
+
 test("a new model is registered under its name with the labels that were asked for", () => {
   const plan = planPull(
     { model: "user.New", checkpoint: "o/r-GGUF:Q4_0", recipe: "llamacpp", vision: true, embeddings: true, mmproj: "" },

@@ -1,8 +1,10 @@
 import { RouterError } from "../errors.ts";
+import { closeNames } from "./close-names.ts";
 import { joinCheckpoint, parseHubCheckpoint } from "./checkpoint.ts";
 import { repoOfFolder } from "./hub-cache-layout.ts";
 import type { ModelEntry } from "./model-entry.ts";
 import type { ModelId } from "./model-id.ts";
+import { RECIPES } from "./recipe-support.ts";
 
 /** What a client asks to be fetched; only the name is needed for a model that is known already. */
 export interface PullRequest {
@@ -46,6 +48,12 @@ export function planPull(request: PullRequest, known: ModelEntry | undefined): P
   if (!checkpoint || !recipe) {
     throw new RouterError("INVALID_REQUEST", `${model} is not registered; both a checkpoint and a recipe are needed to register it`, {
       hint: `For example: lemonade pull ${model} --checkpoint org/repo-GGUF:Q4_K_M --recipe llamacpp`,
+    });
+  }
+  if (!RECIPES.includes(recipe)) {
+    const [close] = closeNames(recipe, RECIPES, { limit: 1 });
+    throw new RouterError("INVALID_REQUEST", `There is no recipe ${JSON.stringify(recipe)}`, {
+      hint: `${close === undefined ? "" : `Did you mean ${close}? `}The recipes are ${RECIPES.join(", ")}.`,
     });
   }
   const isHubCheckpoint = !/^(?:\/|\.{1,2}\/|[A-Za-z]:[\\/])/.test(checkpoint);

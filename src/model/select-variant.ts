@@ -127,4 +127,17 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   });
 }
 
+/**
+ * No engine runs a split model without all of its shards.
+ * @throws {@link RouterError} `VARIANT_NOT_FOUND`, naming those that the repository lacks.
+ */
+export function requireWhole(repo: string, files: readonly ListedFile[], chosen: readonly string[]): void {
+  const there = new Set(files.map(({ path }) => path));
+  const missing = new Set(chosen.flatMap(shardPaths).filter((path) => !there.has(path)));
+  if (missing.size === 0) return;
+  throw new RouterError("VARIANT_NOT_FOUND", `${repo} lacks a part of this model: ${[...missing].join(", ")}`, {
+    hint: "Choose another variant, or ask who has uploaded it for the missing files.",
+  });
+}
+
 const isProjectorQuery = (what: string): boolean => what.startsWith("the projector ");

@@ -7,6 +7,7 @@ import {
   parseHubCheckpoint,
   pathsOfVariant,
   requireVariant,
+  requireWhole,
   type FileProgress,
   type ModelEntry,
   type ModelEvent,
@@ -240,6 +241,7 @@ export class ModelLibrary implements AsyncDisposable {
     const { repo, commit, files } = await client.listFiles(name, { signal });
     if (entry.recipe !== "llamacpp") return { repo, revision: "main", commit, files };
     const chosen = pathsOfVariant(requireVariant(repo, files, { variant, mmproj: entry.mmproj }));
+    requireWhole(repo, files, chosen);
     return {
       repo,
       revision: "main",

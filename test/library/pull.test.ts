@@ -88,6 +88,21 @@ describe("without a server, the command", () => {
     expect(await lemonade("pull", "no-such-name")).toMatchObject({ code: 1, stderr: expect.stringContaining("no-such-name") });
   });
 
+  test("refuses a split model of which the hub has not every part, and fetches none", async () => {
+    hub.add("tester/split-GGUF", {
+      files: { "m-Q8_0-00001-of-00003.gguf": patternBytes(100, 1), "m-Q8_0-00003-of-00003.gguf": patternBytes(100, 3) },
+    });
+    const refused = await lemonade("pull", "tester/split-GGUF:Q8_0");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("lacks a part of this model: m-Q8_0-00002-of-00003.gguf") });
+    expect((await lemonade("downloads")).stdout).toContain("No downloads");
+  });
+
+  test("refuses a recipe that no registry knows", async () => {
+    const refused = await lemonade("pull", "user.Typo", "--checkpoint", `${REPO}:Q4_0`, "--recipe", "lamacpp");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("Did you mean llamacpp?") });
+    expect(await snapshotFiles()).toEqual([]);
+  });
+
   test("pull shows a bar with speed and time left for every file on a terminal, and plain lines elsewhere", async () => {
     const files = ["00001-of-00002", "00002-of-00002"].map((part, i) => [`big-Q4_0-${part}.gguf`, patternBytes(2_500_000, i + 1)]);
     hub.add("tester/big-GGUF", { files: Object.fromEntries(files) as Record<string, Uint8Array> });
@@ -201,6 +216,15 @@ describe("a running server", () => {
     expect(answer.choices[0]?.message.content).toBe(TINY_SENTENCE);
     const { data } = (await (await server.fetch("/v1/models")).json()) as { data: { id: string }[] };
     expect(data.map(({ id }) => id)).toContain(`${REPO}:Q4_0`);
+  });
+
+  test("says of a model that no backend runs that it is that, and asks the hub for nothing", async () => {
+    const before = hub.requests.length;
+    const model = "Qwen2.5-0.5B-Instruct-CPU";
+    expect(await lemonade("load", model)).toMatchObject({ code: 1, stderr: expect.stringContaining("of the recipe oga-cpu") });
+    const chat = await server.post("/v1/chat/completions", { model, messages: [{ role: "user", content: "Hi" }] });
+    expect(await chat.json()).toMatchObject({ error: { code: "recipe_unsupported" } });
+    expect(hub.requests.length).toBe(before);
   });
 
   test("pull answers when the model is here, and as events tells the progress first", async () => {
