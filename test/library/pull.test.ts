@@ -97,6 +97,13 @@ describe("without a server, the command", () => {
     expect((await lemonade("downloads")).stdout).toContain("No downloads");
   });
 
+  test("refuses a page that the hub has in the place of a model, and keeps nothing that counts as one", async () => {
+    hub.add("tester/page-GGUF", { files: { "m-Q4_0.gguf": "<!doctype html><title>Sign in</title>", "config.json": "{}" } });
+    const refused = await lemonade("pull", "tester/page-GGUF:Q4_0");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('not a GGUF model: it is an HTML page ("Sign in")') });
+    expect((await lemonade("list", "--downloaded")).stdout).not.toContain("page-GGUF");
+  });
+
   test("refuses a recipe that no registry knows", async () => {
     const refused = await lemonade("pull", "user.Typo", "--checkpoint", `${REPO}:Q4_0`, "--recipe", "lamacpp");
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("Did you mean llamacpp?") });
