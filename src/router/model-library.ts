@@ -77,18 +77,20 @@ export class ModelLibrary implements AsyncDisposable {
   async pull(request: PullRequest, { signal, keepsVersion = false, isDetached = false, whenLeft }: PullOptions): Promise<Pull> {
     const { catalog } = this.#options;
     const { entry, isNew, isHere } = (await this.#unfinishedPlan(request)) ?? (await catalog.planPull(request));
-    const nothingToDo: Pull = { entry, download: undefined };
-    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return nothingToDo;
-    if (isHere && keepsVersion) return nothingToDo;
+    const useWhatIsHere = async (): Promise<Pull> => {
+      if (isNew) await catalog.register(entry, { signal });
+      return { entry, download: undefined };
+    };
+    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return await useWhatIsHere();
+    if (isHere && keepsVersion) return await useWhatIsHere();
     const isOwn = entry.recipe === "flm";
     if (!isOwn && !isOnOurHub(entry)) {
       if (!isHere) await this.#requireHere(entry);
-      if (isNew) await catalog.register(entry, { signal });
-      return nothingToDo;
+      return await useWhatIsHere();
     }
     const { jobs } = await this.#open();
     const set = isOwn ? ownSet(entry, { mayUpgrade: !keepsVersion }) : await this.#newestFiles(entry, { isHere, signal });
-    if (set === undefined) return nothingToDo;
+    if (set === undefined) return await useWhatIsHere();
     const waits = isDetached ? undefined : signal;
     const download = await jobs.start(entry.id, set, { registers: isNew ? entry : undefined, signal: waits, whenLeft });
     void this.#tell(download.id);

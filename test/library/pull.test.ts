@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import {
@@ -153,6 +153,29 @@ describe("without a server, the command", () => {
     expect((await readdir(blobs)).some((name) => name.endsWith(".incomplete"))).toBe(false);
   });
 
+  test("registers a file under its absolute path, however it was typed, and says when a hub's address is none", async () => {
+    await writeFile(join(workspace.folder, "mine.gguf"), buildTinyModel({ name: "mine" }));
+    for (const [name, typed] of [
+      ["Mine", "./mine.gguf"],
+      ["Bare", "mine.gguf"],
+    ] as const) {
+      expect((await lemonade("pull", `user.${name}`, "--checkpoint", typed, "--recipe", "llamacpp")).code).toBe(0);
+      expect(await userModels()).toMatchObject({ [name]: { checkpoint: join(workspace.folder, "mine.gguf") } });
+    }
+    env = { HF_ENDPOINT: "hf-mirror.com" };
+    expect(await lemonade("search", "tiny")).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error: HF_ENDPOINT must be/) });
+  });
+
+  test("wrong values are wrong usage", async () => {
+    for (const words of [
+      ["pull", REPO, "--reasoning=maybe"],
+      ["info", "tiny", "--ctx-size", "abc"],
+      ["search", ""],
+    ]) {
+      expect((await lemonade(...words)).code).toBe(2);
+    }
+  });
+
   test("search lists repositories and what one of them offers", async () => {
     expect((await lemonade("search", "tiny")).stdout).toContain(REPO);
     const variants = JSON.parse((await lemonade("search", REPO, "--json")).stdout) as { variant: string; size: number }[];
@@ -165,6 +188,9 @@ describe("without a server, the command", () => {
     const before = hub.requests.length;
     const offline = { ...env, LEMONADE_OFFLINE: "1" };
     expect((await runCommand(["pull", `${REPO}:Q4_0`], { workspace, env: offline })).code).toBe(0);
+    const named = ["pull", "user.Cached", "--checkpoint", `${REPO}:Q4_0`, "--recipe", "llamacpp"];
+    expect((await runCommand(named, { workspace, env: offline })).code).toBe(0);
+    expect(await userModels()).toMatchObject({ Cached: { checkpoint: `${REPO}:Q4_0` } });
     const missing = await runCommand(["pull", `${REPO}:Q8_0`], { workspace, env: offline });
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/offline/i) });
     expect(hub.requests.length).toBe(before);
