@@ -118,16 +118,19 @@ export class ModelLibrary implements AsyncDisposable {
   /** Downloads that run now. Costs nothing before the hub was first needed. */
   async running(): Promise<readonly DownloadStatus[]> {
     if (this.#hub === undefined) return [];
-    return (await this.downloads()).filter(({ state }) => state === "running");
+    return (await this.#open()).jobs.list().filter(({ state }) => state === "running");
   }
 
   async downloads(): Promise<readonly DownloadStatus[]> {
-    return (await this.#open()).jobs.list();
+    const { jobs } = await this.#open();
+    await jobs.refresh();
+    return jobs.list();
   }
 
   /** `cancel` stops a download, forgets it and drops what has arrived of unfinished files; the others keep everything. */
   async control(id: string, action: DownloadAction): Promise<DownloadStatus> {
     const { jobs } = await this.#open();
+    await jobs.refresh();
     const status = await jobs[action](id);
     if (action === "resume") void this.#tell(id);
     return status;
@@ -135,7 +138,9 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** The model of this name that will be registered once its download, unfinished now, is done. */
   async awaited(model: string): Promise<ModelEntry | undefined> {
-    return (await this.#open()).jobs.awaited(model);
+    const { jobs } = await this.#open();
+    await jobs.refresh();
+    return jobs.awaited(model);
   }
 
   /**
