@@ -29,9 +29,10 @@ const LABELS = ["reasoning", "vision", "embeddings", "reranking"] as const;
 /**
  * Decides what a pull means, by the rules that Lemonade has.
  * @param known - The model of that name, if there is one.
+ * @param close - Names like it, for when there is none.
  * @throws {@link RouterError} `INVALID_REQUEST`, `MODEL_NOT_FOUND` or `MODEL_ALREADY_REGISTERED`.
  */
-export function planPull(request: PullRequest, known: ModelEntry | undefined): PullPlan {
+export function planPull(request: PullRequest, known: ModelEntry | undefined, close: readonly string[] = []): PullPlan {
   if (request.embeddings && request.reranking) {
     throw invalid("A model turns texts into vectors (embedding) or orders documents (reranking), and cannot be registered for both");
   }
@@ -44,7 +45,10 @@ export function planPull(request: PullRequest, known: ModelEntry | undefined): P
   const { model, checkpoint, recipe, mmproj } = request;
   if (model === "user.") throw invalid("The name user. lacks what comes behind the dot", "For example: user.MyModel.");
   if (!model.startsWith("user.")) {
-    if (!checkpoint && !recipe) throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`);
+    if (!checkpoint && !recipe) {
+      const hint = close.length === 0 ? undefined : `Did you mean ${close.join(" or ")}?`;
+      throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`, { hint });
+    }
     throw invalid(`A new model must be in the user namespace, and ${JSON.stringify(model)} is not`, `Name it user.${model}.`);
   }
   if (!checkpoint || !recipe) {

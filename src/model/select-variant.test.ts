@@ -85,9 +85,10 @@ test("the error for an ambiguous or missing variant lists the choices with their
     }
     throw new Error("no error");
   };
-  const ambiguous = fail("o/r", files("m-Q4_K_M.gguf", "m-UD-Q4_K_M.gguf"), { variant: "Q4_K_M" });
+  const ambiguous = fail("o/r", files("m-Q4_K_M.gguf", "m-UD-Q4_K_M.gguf", "m-Q8_0.gguf"), { variant: "Q4_K_M" });
   expect(ambiguous.code).toBe("VARIANT_AMBIGUOUS");
   // The plain quantisation selects neither, so the file is named.
+  expect(ambiguous.hint).not.toContain("Q8_0");
   expect(ambiguous.hint).toContain("m-Q4_K_M.gguf (1.00 GB), UD-Q4_K_M (2.00 GB)");
   const missing = fail("o/r", QWEN, { variant: "Q2_K" });
   expect(missing.code).toBe("VARIANT_NOT_FOUND");

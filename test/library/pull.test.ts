@@ -97,6 +97,18 @@ describe("without a server, the command", () => {
     expect((await lemonade("downloads")).stdout).toContain("No downloads");
   });
 
+  test("a pull that fails half way says how much is kept and how to go on", async () => {
+    hub.add("tester/half-GGUF", { files: { "m-Q4_0.gguf": patternBytes(1_000_000), "m-Q8_0.gguf": "x".repeat(500_000) } });
+    await lemonade("pull", "tester/half-GGUF:Q4_0");
+    const { code, stderr } = await lemonade("pull", "tester/half-GGUF:*");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/1 MB of 2 MB are kept\. Go on with: lemonade pull 'tester\/half-GGUF:\*'/);
+  });
+
+  test("a name that is nearly one is answered with the close ones", async () => {
+    expect(await lemonade("pull", "Qwen3-0.6B-GUF")).toMatchObject({ code: 1, stderr: expect.stringContaining("Qwen3-0.6B-GGUF") });
+  });
+
   test("refuses a page that the hub has in the place of a model, and keeps nothing that counts as one", async () => {
     hub.add("tester/page-GGUF", { files: { "m-Q4_0.gguf": "<!doctype html><title>Sign in</title>", "config.json": "{}" } });
     const refused = await lemonade("pull", "tester/page-GGUF:Q4_0");

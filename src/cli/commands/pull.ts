@@ -62,6 +62,8 @@ export async function pullModel(client: LemonadeClient, request: PullRequest): P
       }
     } catch (error) {
       await leaving;
+      line.clear();
+      if (!signal.aborted && last !== undefined && last.bytes_done > 0) console.error(keptOf(last, request.model_name));
       // That it was stopped is what the user wanted.
       throw signal.aborted ? signal.reason : error;
     }
@@ -70,6 +72,11 @@ export async function pullModel(client: LemonadeClient, request: PullRequest): P
 
 function farewell({ id, state, bytes_done, bytes_total }: Download, model: string): string {
   if (state === "running" || state === "waiting") return `The download goes on for others. Stop it with: lemonade downloads pause ${id}`;
-  const kept = `${formatBytes(bytes_done)} of ${formatBytes(bytes_total)}`;
-  return `Stopped at ${kept}, which are kept. Go on with: lemonade pull ${model}`;
+  return `Stopped. ${keptOf({ bytes_done, bytes_total }, model)}`;
+}
+
+function keptOf({ bytes_done, bytes_total }: Pick<Download, "bytes_done" | "bytes_total">, model: string): string {
+  // A star, or a space in a name, means more to a shell.
+  const word = /^[\w.:/@+-]+$/.test(model) ? model : `'${model.replaceAll("'", "'\\''")}'`;
+  return `${formatBytes(bytes_done)} of ${formatBytes(bytes_total)} are kept. Go on with: lemonade pull ${word}`;
 }
