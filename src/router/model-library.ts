@@ -3,6 +3,7 @@ import { RouterError } from "../errors.ts";
 import type { DownloadStatus, FileSet, RepoSummary, WhenLeft } from "../hub/index.ts";
 import {
   COMPANION_FILES,
+  groupGgufFiles,
   listVariants,
   parseHubCheckpoint,
   pathsOfVariant,
@@ -172,7 +173,9 @@ export class ModelLibrary implements AsyncDisposable {
     const parsed = parseHubCheckpoint(checkpoint);
     if (parsed === undefined) throw new RouterError("INVALID_REQUEST", `${JSON.stringify(checkpoint)} is no repository: write org/repo`);
     const { client } = await this.#open();
-    return listVariants((await client.listFiles(parsed.repo, { signal })).files);
+    const { files } = await client.listFiles(parsed.repo, { signal });
+    const { models, projectors } = groupGgufFiles(files);
+    return listVariants(files, { models: models.filter(({ missing }) => missing.length === 0), projectors });
   }
 
   /** What a model that is not here would bring. */

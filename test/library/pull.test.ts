@@ -95,6 +95,7 @@ describe("without a server, the command", () => {
     const refused = await lemonade("pull", "tester/split-GGUF:Q8_0");
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("lacks a part of this model: m-Q8_0-00002-of-00003.gguf") });
     expect((await lemonade("downloads")).stdout).toContain("No downloads");
+    expect(JSON.parse((await lemonade("search", "tester/split-GGUF", "--json")).stdout)).toEqual([]);
   });
 
   test("a pull that fails half way says how much is kept and how to go on", async () => {
