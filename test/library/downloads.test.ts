@@ -132,6 +132,10 @@ describe("without a server", () => {
       const { code, stderr } = await lemonade(...words);
       expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`Another process (${pulling.child.pid})`) });
     }
+    const second = startCommand(["pull", LARGE], { workspace, env });
+    await hasSaid(second, LARGE);
+    second.child.kill("SIGINT");
+    expect((await second.result).code).toBe(130);
     expect(await remembered()).toBe(before);
     letGo();
     expect((await pulling.result).code).toBe(0);
