@@ -51,6 +51,7 @@ export const ERRORS = {
   HUB_NOT_FOUND: { status: 404, retryable: false },
   DOWNLOAD_FAILED: { status: 502, retryable: true },
   DOWNLOAD_STOPPED: { status: 409, retryable: false },
+  DOWNLOAD_ELSEWHERE: { status: 409, retryable: false },
   DOWNLOAD_NOT_FOUND: { status: 404, retryable: false },
   CHECKSUM_MISMATCH: { status: 502, retryable: false },
   DISK_FULL: { status: 507, retryable: false },

@@ -13,6 +13,13 @@ test("a line that only speaks of the chat template is no cause; a complaint abou
   }
 });
 
+test("an argument that is not known is told from one with a wrong value", () => {
+  expect(findStartFailure(["error: invalid argument: --nonsense"])?.reason).toBe("unknown_argument");
+  for (const what of ["expected value for argument", "stoi"]) {
+    expect(findStartFailure([`error while handling argument "--threads": ${what}`])?.reason).toBe("wrong_argument_value");
+  }
+});
+
 test("a start that the system kills has found too little memory, whatever its last lines say", () => {
   expect(findStartFailure(["failed to read something"], "SIGKILL")?.reason).toBe("out_of_memory");
   expect(findStartFailure([], "SIGSEGV")).toBeUndefined();

@@ -6,6 +6,7 @@ export type StartFailureReason =
   | "missing_library"
   | "old_driver"
   | "unknown_argument"
+  | "wrong_argument_value"
   | "out_of_memory"
   | "not_a_gguf"
   | "unknown_architecture"
@@ -45,8 +46,14 @@ const CAUSES: readonly Cause[] = [
   },
   {
     reason: "unknown_argument",
-    pattern: /invalid argument|error while handling argument|unrecognized (option|argument)/i,
+    pattern: /invalid argument|unrecognized (option|argument)/i,
     sentence: "it does not know one of its arguments",
+    hint: "Check --llamacpp-args against the help of the installed llama-server.",
+  },
+  {
+    reason: "wrong_argument_value",
+    pattern: /error while handling argument/i,
+    sentence: "the value of one of its arguments is missing or wrong",
     hint: "Check --llamacpp-args against the help of the installed llama-server.",
   },
   {

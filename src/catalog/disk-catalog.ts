@@ -242,7 +242,9 @@ export class DiskCatalog implements Catalog {
   async planPull(request: PullRequest): Promise<PullPlan & { readonly isHere: boolean }> {
     const known = await this.find(request.model);
     const named = known && asNamed(request.model, known);
-    return { ...planPull(request, named), isHere: known?.isDownloaded === true && named === known };
+    const plan = planPull(request, named, known ? [] : await this.suggest(request.model));
+    const { isDownloaded } = known ?? (await this.#describe(plan.entry));
+    return { ...plan, isHere: isDownloaded && named === known };
   }
 
   async register(entry: ModelEntry, options: WriteOptions = {}): Promise<CatalogEntry> {

@@ -3,6 +3,7 @@ import {
   fileNameOf,
   groupGgufFiles,
   projectorOfFolder,
+  RECIPES,
   repoFolder,
   requireVariant,
   type ListedFile,
@@ -24,8 +25,11 @@ export interface UploadedModel {
   readonly vision?: boolean | undefined;
 }
 
+/** FastFlowLM fetches its models itself, and Lemonade takes no files for `oga-igpu`. */
+const NOT_UPLOADED: readonly string[] = ["flm", "oga-igpu"];
+
 /** Recipes whose models Lemonade takes as files. */
-export const UPLOAD_RECIPES: readonly string[] = ["llamacpp", "oga-npu", "oga-hybrid", "oga-cpu"];
+const UPLOAD_RECIPES: readonly string[] = RECIPES.filter((recipe) => !NOT_UPLOADED.includes(recipe));
 
 /** Letters of any language, but nothing that a file system or a shell takes for more than a letter. */
 const NAME = /^[\p{L}\p{N}_](?:[\p{L}\p{N} ._+@()-]{0,126}[\p{L}\p{N}_+)])?$/u;

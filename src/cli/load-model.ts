@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { LemonadeApiError, type LemonadeClient, type LoadWishes } from "../client/index.ts";
+import { hasBackend } from "../model/index.ts";
 import { pullModel } from "./commands/pull.ts";
 import { ProgressLine } from "./progress-line.ts";
 
@@ -41,7 +42,8 @@ const POLL_MS = 250;
 async function load(client: LemonadeClient, model: string, wishes: Wishes): Promise<string> {
   const { signal } = wishes;
   const known = await client.model(model, { signal });
-  if (!known.downloaded) await pullModel(client, { model_name: model });
+  // The load of a model that no backend runs says so at once.
+  if (!known.downloaded && hasBackend(known.recipe)) await pullModel(client, { model_name: model });
   using line = new ProgressLine();
   line.show(`Loading ${model} ...`);
   const timer = setInterval(() => {

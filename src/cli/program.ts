@@ -7,6 +7,7 @@ import type { ListFlags } from "./commands/list.ts";
 import type { PullFlags } from "./commands/pull.ts";
 import { EXIT } from "./exit-codes.ts";
 import { INTERRUPTED, Interruption } from "./interruptible.ts";
+import { someText, tokenCount, trueOrFalse } from "./option-values.ts";
 import { reportError } from "./report-error.ts";
 import { addServerOptions } from "./server-options.ts";
 import { VERSION } from "./version.ts";
@@ -46,7 +47,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .command("load")
     .description("load a model in the running server")
     .argument("<model>", "name of a model, path of a .gguf file or of a folder with its shards")
-    .option("--ctx-size <tokens>", "context of this model")
+    .option("--ctx-size <tokens>", "context of this model", tokenCount)
     .addOption(new Option("--llamacpp <backend>", "llama.cpp build to use for it, an installed one").choices(LLAMACPP_BACKENDS))
     .option("--llamacpp-args <arguments>", "further arguments for its llama-server, one string")
     .option("--save-options", "keep these options for every later load of the model; alone it forgets them")
@@ -89,7 +90,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .option("--checkpoint <checkpoint>", "repository on the hub, org/repo:VARIANT for GGUF files")
     .option("--recipe <recipe>", "which engines run it: llamacpp, flm, …")
     .option("--mmproj <file>", "projector file in the repository")
-    .option("--reasoning [value]", "the model thinks before it answers")
+    .option("--reasoning [value]", "the model thinks before it answers", trueOrFalse)
     .option("--vision", "the model sees images")
     .option("--embedding", "the model turns texts into vectors")
     .option("--reranking", "the model orders documents by relevance")
@@ -127,7 +128,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   program
     .command("search")
     .description("search the hub for GGUF repositories")
-    .argument("<query>", "words of the name, or ORG/REPO to list what it offers")
+    .argument("<query>", "words of the name, or ORG/REPO to list what it offers", someText)
     .option("--json", "as JSON")
     .action(async (query: string, flags: { json?: boolean }) => {
       exitCode = await (await import("./commands/search.ts")).search(query, flags);
@@ -136,9 +137,9 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     .command("info")
     .description("say what a model's files hold and what it needs here")
     .argument("<model>", "name of a model, path, or checkpoint org/repo:VARIANT")
-    .option("--ctx-size <tokens>", "estimate the memory for this context")
+    .option("--ctx-size <tokens>", "estimate the memory for this context", tokenCount)
     .option("--json", "as JSON")
-    .action(async (model: string, flags: { ctxSize?: string; json?: boolean }) => {
+    .action(async (model: string, flags: { ctxSize?: number; json?: boolean }) => {
       exitCode = await (await import("./commands/info.ts")).info(model, flags);
     });
   program

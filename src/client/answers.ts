@@ -165,7 +165,8 @@ export interface LocalModel {
 }
 
 /** `waiting`: another program is writing one of the files. */
-export type DownloadState = "running" | "waiting" | "paused" | "done" | "failed" | "cancelled";
+/** `elsewhere`: another process runs it. */
+export type DownloadState = "running" | "waiting" | "elsewhere" | "paused" | "done" | "failed" | "cancelled";
 
 /** One file of a download. */
 export interface DownloadedFile {

@@ -1,7 +1,8 @@
 import { mkdir, rename, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RouterError } from "../errors.ts";
-import { blobPath, formatBytes, isCommitId, lockPath, partialBlobPath, snapshotPath } from "../model/index.ts";
+import { blobPath, formatBytes, isCommitId, isGgufPath, lockPath, partialBlobPath, snapshotPath } from "../model/index.ts";
+import { requireGgufStart } from "../model/gguf/index.ts";
 import { cacheError } from "../platform/index.ts";
 import { acquireBlobLock } from "./blob-lock.ts";
 import { assertInside, entryPath, linkEntry, sizeOf, writeNoExist, type CacheEntry } from "./cache-entry.ts";
@@ -59,7 +60,7 @@ export class Downloader {
    * Downloads one file unless it is here, and resumes what an earlier process has begun; a partial file never has the finished one's
    * name.
    * @returns Absolute path of the file in its snapshot.
-   * @throws {@link RouterError} `CHECKSUM_MISMATCH` (the partial file is dropped), `DISK_FULL`, `CACHE_NOT_WRITABLE`, `DOWNLOAD_FAILED`
+   * @throws {@link RouterError} `NOT_A_GGUF`, `CHECKSUM_MISMATCH` (the partial file is dropped), `DISK_FULL`, `CACHE_NOT_WRITABLE`, `DOWNLOAD_FAILED`
    * (it is kept), `OFFLINE`, and what the hub may refuse with.
    */
   async downloadFile(file: FileToDownload, options: FileOptions = {}): Promise<string> {
@@ -116,7 +117,13 @@ export class Downloader {
     const { sizeBytes, etag } = metadata;
     const label = `${file.repo}/${file.path}`;
     const path = join(this.client.settings.cacheDir, partialBlobPath(file.repo, etag));
-    await using partial = await PartialBlob.open(path, { sizeBytes, content: metadata.content ?? file.content, clock: this.#clock });
+    await using partial = await PartialBlob.open(path, {
+      sizeBytes,
+      content: metadata.content ?? file.content,
+      clock: this.#clock,
+      // An error page in the place of a model need not be fetched to its end, and must not count as the model.
+      checkStart: isGgufPath(file.path) ? (start) => requireGgufStart(label, start) : undefined,
+    });
     await this.assertSpaceFor(sizeBytes - partial.bytes, label);
     await fetchBlob(partial, {
       transport: this.client.transport,

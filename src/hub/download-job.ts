@@ -7,7 +7,8 @@ import { DownloadRate } from "./download-rate.ts";
 import { downloadSet, presentBytes, type FileProgress, type FileSet } from "./download-set.ts";
 import type { JobError, StoredJob } from "./job-store.ts";
 
-export type DownloadState = "running" | "paused" | "failed" | "done" | "cancelled";
+/** `elsewhere`: another process runs it. */
+export type DownloadState = "running" | "elsewhere" | "paused" | "failed" | "done" | "cancelled";
 
 /** How fast something comes, and how long it will take; undefined until that is known, and while nothing runs. */
 interface Speed {
@@ -49,6 +50,8 @@ export interface JobOptions {
   readonly remember: (job: DownloadJob, state: DownloadState) => Promise<void>;
   /** Registers a model whose files are here; a job that cannot has failed. */
   readonly register: (entry: ModelEntry) => Promise<void>;
+  /** The other process that runs it. */
+  readonly runner?: number | undefined;
 }
 
 /** What becomes of a download when somebody leaves who waits for it. */
@@ -92,12 +95,18 @@ export class DownloadJob {
     this.#registers = stored.registers;
     this.#error = stored.error;
     if (stored.error) this.#state = "failed";
+    if (options.runner !== undefined) this.#state = "elsewhere";
     this.#options = options;
     this.#files = stored.set.files.map(({ path, sizeBytes }) => ({ path, sizeBytes, bytes: 0 }));
   }
 
   get state(): DownloadState {
     return this.#state;
+  }
+
+  /** The other process that runs it, by its number. */
+  get runner(): number | undefined {
+    return this.#options.runner;
   }
 
   /** Models that wait for these files to be registered. */

@@ -5,6 +5,7 @@ import { deleteFiles, dropPartial } from "./delete-files.ts";
 import type { Downloader } from "./download-file.ts";
 import { DownloadJob, type DownloadState, type DownloadStatus, type FetchByKeeper, type WhenLeft } from "./download-job.ts";
 import type { FileSet } from "./download-set.ts";
+import { otherProcess, thisProcess } from "./job-owner.ts";
 import { jobIdOf, JobStore, type StoredJob } from "./job-store.ts";
 
 export interface DownloadJobsOptions {
@@ -38,7 +39,7 @@ const FINISHED_KEPT = 20;
 export async function createDownloadJobs(options: DownloadJobsOptions): Promise<DownloadJobs> {
   const store = new JobStore(options.folder);
   const jobs = new DownloadJobs(options, store);
-  await jobs.load();
+  await jobs.refresh();
   return jobs;
 }
 
@@ -70,10 +71,25 @@ export class DownloadJobs implements AsyncDisposable {
     this.#store = store;
   }
 
-  /** Reads what is remembered, once. */
-  async load(): Promise<void> {
-    for (const stored of await this.#store.readAll()) this.#jobs.set(stored.id, this.#newJob(stored));
-    await Promise.all([...this.#jobs.values()].map((job) => job.measure()));
+  /** Reads what other processes run, and what they have left unfinished. */
+  async refresh(): Promise<void> {
+    const before = new Map([...this.#jobs].map(([id, job]) => [id, { job, state: job.state }]));
+    const records = await this.#store.readAll();
+    for (const record of records) {
+      const known = before.get(record.id);
+      const isOurs = known !== undefined && known.job.runner === undefined && isUnfinished(known.job);
+      const runner = known?.state === "running" ? undefined : await otherProcess(record.owner);
+      if (isOurs && runner === undefined) continue;
+      const job = this.#newJob(record, runner);
+      await job.measure();
+      // Somebody may have started or stopped it meanwhile.
+      const now = this.#jobs.get(record.id);
+      if (now === known?.job && now?.state === known?.state) this.#jobs.set(record.id, job);
+    }
+    const remembered = new Set(records.map(({ id }) => id));
+    for (const [id, { job }] of before) {
+      if (job.runner !== undefined && !remembered.has(id) && this.#jobs.get(id) === job) this.#jobs.delete(id);
+    }
   }
 
   /** All jobs, oldest first. */
@@ -102,7 +118,7 @@ export class DownloadJobs implements AsyncDisposable {
     // A process that dies in the middle leaves a job that can be resumed.
     await this.#remember(job, "running");
     // What a newer commit has no use for would lie there for ever.
-    if (before && before !== job) await this.#dropPartials(before.set);
+    if (before && before !== job && before.runner === undefined) await this.#dropPartials(before.set);
     return job.status;
   }
 
@@ -117,13 +133,13 @@ export class DownloadJobs implements AsyncDisposable {
 
   /** Stops a job and keeps what has arrived. */
   async pause(id: string): Promise<DownloadStatus> {
-    const job = this.#job(id);
+    const job = this.#ownJob(id);
     if (job.state === "running") await job.stop("paused");
     return job.status;
   }
 
   async resume(id: string): Promise<DownloadStatus> {
-    const job = this.#job(id);
+    const job = this.#ownJob(id);
     const isStopped = job.state === "paused" || job.state === "failed";
     if (isStopped) void job.run();
     // Whoever has it go on wants its end, and does not wait for it.
@@ -134,7 +150,7 @@ export class DownloadJobs implements AsyncDisposable {
 
   /** Has a job register one model less. Resolves to those that it still will. */
   async withdraw(id: string, model: string): Promise<readonly ModelEntry[]> {
-    const job = this.#job(id);
+    const job = this.#ownJob(id);
     if (job.doNotRegister(model)) await this.#remember(job, job.state);
     return job.registers;
   }
@@ -146,7 +162,7 @@ export class DownloadJobs implements AsyncDisposable {
 
   /** Stops a job, forgets it and drops what has arrived of unfinished files. */
   async cancel(id: string): Promise<DownloadStatus> {
-    const job = this.#job(id);
+    const job = this.#ownJob(id);
     if (job.state === "done") return job.status;
     await job.stop("cancelled");
     const { repo, keeper } = job.set;
@@ -223,8 +239,18 @@ export class DownloadJobs implements AsyncDisposable {
     throw new RouterError("DOWNLOAD_NOT_FOUND", `There is no download ${id}`);
   }
 
-  #newJob(stored: StoredJob): DownloadJob {
+  /** A job that this process may do something to. */
+  #ownJob(id: string): DownloadJob {
+    const job = this.#job(id);
+    if (job.runner === undefined) return job;
+    throw new RouterError("DOWNLOAD_ELSEWHERE", `Another process (${job.runner}) runs the download of ${job.status.label}`, {
+      hint: "Stop it there, with Ctrl-C or kill -INT; then it can be resumed or cancelled here.",
+    });
+  }
+
+  #newJob(stored: StoredJob, runner?: number): DownloadJob {
     return new DownloadJob(stored, {
+      runner,
       downloader: this.#downloader,
       clock: this.#clock,
       register: this.#register,
@@ -253,8 +279,10 @@ export class DownloadJobs implements AsyncDisposable {
   /** A download must not fail because it cannot be remembered. */
   async #writeDown(job: DownloadJob, state: DownloadState): Promise<void> {
     try {
+      // What another process runs too is remembered by that one.
+      if ((await otherProcess((await this.#store.read(job.id))?.owner)) !== undefined) return;
       if (state === "done" || state === "cancelled") await this.#store.remove(job.id);
-      else await this.#store.write(job.stored);
+      else await this.#store.write(state === "running" ? { ...job.stored, owner: await thisProcess() } : job.stored);
     } catch (error) {
       this.#onProblem(`The download of ${job.status.label} cannot be resumed after a restart: ${errorMessage(error)}`);
     }
@@ -267,5 +295,5 @@ export class DownloadJobs implements AsyncDisposable {
 }
 
 function isUnfinished({ state }: DownloadJob): boolean {
-  return state === "running" || state === "paused" || state === "failed";
+  return state === "running" || state === "elsewhere" || state === "paused" || state === "failed";
 }

@@ -51,7 +51,12 @@ export class UrlRefusedError extends RouterError {
 export async function downloadUrl(download: UrlDownload, { env, clock = systemClock }: UrlDownloadContext): Promise<void> {
   const { url, destination, signal = new AbortController().signal, onProgress } = download;
   const label = basename(destination);
-  const settings = { ...hubSettingsFromEnvironment(env), endpoint: originOf(url), token: undefined, tokenFile: undefined };
+  const settings = {
+    ...hubSettingsFromEnvironment({ ...env, HF_ENDPOINT: undefined }),
+    endpoint: originOf(url),
+    token: undefined,
+    tokenFile: undefined,
+  };
   const transport = new HubTransport(settings, clock);
   const describe = async (signal: AbortSignal) => await retrying(() => describeFile(transport, download, signal), { clock, signal });
   try {

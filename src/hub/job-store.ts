@@ -6,6 +6,7 @@ import { ERRORS, type ErrorCode } from "../errors.ts";
 import { isCommitId, isSafeBlobName, isSafeRepoPath, isSafeRevision, type ModelEntry, type ModelId } from "../model/index.ts";
 import { writeFileAtomic } from "../platform/index.ts";
 import type { FileSet } from "./download-set.ts";
+import type { JobOwner } from "./job-owner.ts";
 
 /** What a failed job says, as data. */
 export interface JobError {
@@ -26,6 +27,8 @@ export interface StoredJob {
   /** Models that are registered once the files are here: a download that fails must not leave a name without a model. */
   readonly registers: readonly ModelEntry[];
   readonly error?: JobError | undefined;
+  /** While it runs. */
+  readonly owner?: JobOwner | undefined;
 }
 
 const SafePath = v.pipe(v.string(), v.check(isSafeRepoPath));
@@ -71,6 +74,7 @@ const Stored = v.object({
       hint: v.optional(v.string()),
     }),
   ),
+  owner: v.optional(v.object({ pid: v.pipe(v.number(), v.integer(), v.minValue(1)), identity: v.string() })),
 });
 
 /** The same files of one repository are the same job, whichever commit they are taken from. */
@@ -95,13 +99,18 @@ export class JobStore {
     const names = await readdir(this.#folder).catch(() => []);
     const jobs: StoredJob[] = [];
     for (const name of names.filter((name) => /^[0-9a-f]{12}\.json$/.test(name))) {
-      const text = await readFile(join(this.#folder, name), "utf8").catch(() => "");
-      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Stored), text);
-      if (!parsed.success || `${parsed.output.id}.json` !== name) continue;
-      const { set, ...job } = parsed.output;
-      jobs.push({ ...job, set: { ...set, files: set.files.map((file) => ({ ...file, content: file.content })) } });
+      const job = await this.read(name.slice(0, -".json".length));
+      if (job !== undefined) jobs.push(job);
     }
     return jobs.toSorted((a, b) => a.createdMs - b.createdMs);
+  }
+
+  async read(id: string): Promise<StoredJob | undefined> {
+    const text = await readFile(this.#path(id), "utf8").catch(() => "");
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Stored), text);
+    if (!parsed.success || parsed.output.id !== id) return undefined;
+    const { set, ...job } = parsed.output;
+    return { ...job, set: { ...set, files: set.files.map((file) => ({ ...file, content: file.content })) } };
   }
 
   async write(job: StoredJob): Promise<void> {

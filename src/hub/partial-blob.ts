@@ -20,6 +20,8 @@ export interface PartialBlobOptions {
   /** Undefined where the hub names no hash: then only the length is checked. */
   readonly content: ContentName | undefined;
   readonly clock: Clock;
+  /** Is shown how the content begins, before anything of it is kept, and throws when it cannot be what was asked for. */
+  readonly checkStart?: ((start: Uint8Array) => void) | undefined;
 }
 
 interface PendingChunk {
@@ -88,6 +90,7 @@ export class PartialBlob implements AsyncDisposable {
 
   /** Takes the next bytes. A chunk that is ours is emptied once it is written; another is written before the promise settles. */
   async append(chunk: Uint8Array, isOurs: boolean): Promise<void> {
+    if (this.bytes === 0) this.#options.checkStart?.(chunk);
     this.#check?.update(chunk);
     this.#pendingBytes += chunk.length;
     if (!isOurs) {
@@ -160,7 +163,8 @@ export class PartialBlob implements AsyncDisposable {
    */
   async finish(label: string): Promise<void> {
     await this.flush();
-    const { sizeBytes, content } = this.#options;
+    const { sizeBytes, content, checkStart } = this.#options;
+    if (sizeBytes === 0) checkStart?.(new Uint8Array());
     if (this.#writtenBytes !== sizeBytes) {
       throw new RouterError("DOWNLOAD_FAILED", `${label} has ${this.#writtenBytes} of ${sizeBytes} bytes`);
     }

@@ -44,8 +44,10 @@ test("offline is what any of the three variables says, with huggingface_hub's wo
   expect(from({ HF_HUB_OFFLINE: "1" }).isOffline && from({ TRANSFORMERS_OFFLINE: "1" }).isOffline).toBe(true);
 });
 
-test("a mirror's address loses the slash at its end, timeouts are given in seconds", () => {
+test("a mirror's address loses the slash at its end and must be one, timeouts are given in seconds", () => {
   expect(from({ HF_ENDPOINT: "https://mirror.example/" }).endpoint).toBe("https://mirror.example");
+  expect(() => from({ HF_ENDPOINT: "mirror.example" })).toThrow('HF_ENDPOINT must be the address of a hub, but is "mirror.example"');
+  expect(() => from({ HF_ENDPOINT: "localhost:8080" })).toThrow("HF_ENDPOINT");
   expect(from({ HF_HUB_ETAG_TIMEOUT: "3" }).metadataTimeoutMs).toBe(3000);
   expect(from({ HF_HUB_DOWNLOAD_TIMEOUT: "nonsense" }).downloadTimeoutMs).toBe(30_000);
 });

@@ -1,3 +1,4 @@
+import { RouterError } from "../errors.ts";
 import { hubFolders, isTruthy } from "../platform/index.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,11 +27,14 @@ const DEFAULT_ENDPOINT = "https://huggingface.co";
 const METADATA_TIMEOUT_MS = 10_000;
 const DOWNLOAD_TIMEOUT_MS = 30_000;
 
-/** Reads the variables that `huggingface_hub` reads, with its precedence, and `LEMONADE_OFFLINE`. An empty variable counts as unset. */
+/**
+ * Reads the variables that `huggingface_hub` reads, with its precedence, and `LEMONADE_OFFLINE`. An empty variable counts as unset.
+ * @throws {@link RouterError} `CONFIG_INVALID` for an HF_ENDPOINT that is no address.
+ */
 export function hubSettingsFromEnvironment(env: Environment): HubSettings {
   const { cacheDir, tokenFile } = hubFolders(env);
   return {
-    endpoint: (env["HF_ENDPOINT"] || DEFAULT_ENDPOINT).replace(/\/+$/, ""),
+    endpoint: endpointFrom(env["HF_ENDPOINT"] || DEFAULT_ENDPOINT),
     token: cleanToken(env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"]),
     tokenFile: isTruthy(env["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) ? undefined : tokenFile,
     cacheDir,
@@ -39,6 +43,13 @@ export function hubSettingsFromEnvironment(env: Environment): HubSettings {
     metadataTimeoutMs: seconds(env["HF_HUB_ETAG_TIMEOUT"]) ?? METADATA_TIMEOUT_MS,
     downloadTimeoutMs: seconds(env["HF_HUB_DOWNLOAD_TIMEOUT"]) ?? DOWNLOAD_TIMEOUT_MS,
   };
+}
+
+function endpointFrom(address: string): string {
+  if (/^https?:/i.test(address) && URL.canParse(address)) return address.replace(/\/+$/, "");
+  throw new RouterError("CONFIG_INVALID", `HF_ENDPOINT must be the address of a hub, but is ${JSON.stringify(address)}`, {
+    hint: "It begins with https://, for example https://huggingface.co.",
+  });
 }
 
 /** Trims a token and drops line breaks inside it; an empty one is none. */

@@ -50,6 +50,7 @@ export {
   listVariants,
   pathsOfVariant,
   requireVariant,
+  requireWhole,
   selectVariant,
   type VariantChoice,
   type VariantFiles,
@@ -58,5 +59,5 @@ export {
 } from "./select-variant.ts";
 export type { FileProgress, ModelEvent, StageProgress } from "./model-event.ts";
 export { planPull, registrationFields, type PullPlan, type PullRequest } from "./plan-pull.ts";
-export { isRecipeRunnable, type RecipePlatform } from "./recipe-support.ts";
+export { hasBackend, isRecipeRunnable, RECIPES, type RecipePlatform } from "./recipe-support.ts";
 export { selectComplete } from "./select-complete.ts";

@@ -47,11 +47,26 @@ test("a new model needs the user namespace, a checkpoint, a recipe and a variant
   const wanted = { checkpoint: "o/r-GGUF:Q4_0", recipe: "llamacpp" };
   expect(refusal({ model: "nothing" }).code).toBe("MODEL_NOT_FOUND");
   expect(refusal({ model: "Phi", ...wanted }).message).toContain("user namespace");
-  expect(refusal({ model: "user.", ...wanted }).message).toContain("user namespace");
+  expect(refusal({ model: "user.", ...wanted }).message).toContain("lacks what comes behind the dot");
   expect(refusal({ model: "user.Phi", recipe: "llamacpp" }).message).toContain("both a checkpoint and a recipe");
   expect(refusal({ model: "user.Phi", checkpoint: "o/r" }).message).toContain("both a checkpoint and a recipe");
   expect(refusal({ model: "user.Phi", checkpoint: "o/r-gguf", recipe: "llamacpp" }).message).toContain("names no variant");
   expect(refusal({ model: "user.Phi", checkpoint: "https://hf.co/o/r-GGUF", recipe: "llamacpp" }).message).toContain("names no variant");
+});
+
+test("a recipe that no registry knows is refused with the close one and the list", () => {
+  const error = refusal({ model: "user.Phi", checkpoint: "o/r-GGUF:Q4_0", recipe: "lamacpp" });
+  expect(error).toMatchObject({ code: "INVALID_REQUEST", message: 'There is no recipe "lamacpp"' });
+  expect(error.hint).toBe("Did you mean llamacpp? The recipes are llamacpp, flm, oga-cpu, oga-hybrid, oga-npu, oga-igpu.");
+  expect(refusal({ model: "user.Phi", checkpoint: "o/r", recipe: "zzz" }).hint).toStartWith("The recipes are llamacpp");
+});
+
+test("a name with a slash, a path that depends on a folder, and two uses at once are refused", () => {
+  const wanted = { model: "user.Phi", checkpoint: "o/r-GGUF:Q4_0", recipe: "llamacpp" };
+  expect(refusal({ ...wanted, model: "user.a/b" })).toMatchObject({ code: "INVALID_REQUEST", hint: "Name it user.a-b." });
+  expect(refusal({ ...wanted, checkpoint: "./mine.gguf" })).toMatchObject({ code: "INVALID_REQUEST", hint: "Write the absolute path." });
+  expect(refusal({ ...wanted, checkpoint: "..\\mine.gguf" }).hint).toBe("Write the absolute path.");
+  expect(refusal({ ...wanted, embeddings: true, reranking: true }).message).toContain("cannot be registered for both");
 });
 
 test("a new model is registered under its name with the labels that were asked for", () => {

@@ -1,8 +1,10 @@
 import { RouterError } from "../errors.ts";
+import { closeNames } from "./close-names.ts";
 import { joinCheckpoint, parseHubCheckpoint } from "./checkpoint.ts";
 import { repoOfFolder } from "./hub-cache-layout.ts";
 import type { ModelEntry } from "./model-entry.ts";
 import type { ModelId } from "./model-id.ts";
+import { RECIPES } from "./recipe-support.ts";
 
 /** What a client asks to be fetched; only the name is needed for a model that is known already. */
 export interface PullRequest {
@@ -27,9 +29,13 @@ const LABELS = ["reasoning", "vision", "embeddings", "reranking"] as const;
 /**
  * Decides what a pull means, by the rules that Lemonade has.
  * @param known - The model of that name, if there is one.
+ * @param close - Names like it, for when there is none.
  * @throws {@link RouterError} `INVALID_REQUEST`, `MODEL_NOT_FOUND` or `MODEL_ALREADY_REGISTERED`.
  */
-export function planPull(request: PullRequest, known: ModelEntry | undefined): PullPlan {
+export function planPull(request: PullRequest, known: ModelEntry | undefined, close: readonly string[] = []): PullPlan {
+  if (request.embeddings && request.reranking) {
+    throw invalid("A model turns texts into vectors (embedding) or orders documents (reranking), and cannot be registered for both");
+  }
   if (known) {
     refuseDifferences(request, known);
     // A raw checkpoint has no settings of its own, so that a projector is one more file of it.
@@ -37,22 +43,37 @@ export function planPull(request: PullRequest, known: ModelEntry | undefined): P
     return { entry: isRaw ? { ...known, mmproj: request.mmproj } : known, isNew: false };
   }
   const { model, checkpoint, recipe, mmproj } = request;
-  if (!/^user\../s.test(model)) {
-    if (!checkpoint && !recipe) throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`);
-    throw new RouterError("INVALID_REQUEST", `A new model must be in the user namespace, and ${JSON.stringify(model)} is not`, {
-      hint: `Name it user.${model}.`,
-    });
+  if (model === "user.") throw invalid("The name user. lacks what comes behind the dot", "For example: user.MyModel.");
+  if (!model.startsWith("user.")) {
+    if (!checkpoint && !recipe) {
+      const hint = close.length === 0 ? undefined : `Did you mean ${close.join(" or ")}?`;
+      throw new RouterError("MODEL_NOT_FOUND", `There is no model named ${JSON.stringify(model)}`, { hint });
+    }
+    throw invalid(`A new model must be in the user namespace, and ${JSON.stringify(model)} is not`, `Name it user.${model}.`);
   }
   if (!checkpoint || !recipe) {
-    throw new RouterError("INVALID_REQUEST", `${model} is not registered; both a checkpoint and a recipe are needed to register it`, {
-      hint: `For example: lemonade pull ${model} --checkpoint org/repo-GGUF:Q4_K_M --recipe llamacpp`,
-    });
+    throw invalid(
+      `${model} is not registered; both a checkpoint and a recipe are needed to register it`,
+      `For example: lemonade pull ${model} --checkpoint org/repo-GGUF:Q4_K_M --recipe llamacpp`,
+    );
   }
-  const isHubCheckpoint = !/^(?:\/|\.{1,2}\/|[A-Za-z]:[\\/])/.test(checkpoint);
+  if (!RECIPES.includes(recipe)) {
+    const [close] = closeNames(recipe, RECIPES, { limit: 1 });
+    const didYouMean = close === undefined ? "" : `Did you mean ${close}? `;
+    throw invalid(`There is no recipe ${JSON.stringify(recipe)}`, `${didYouMean}The recipes are ${RECIPES.join(", ")}.`);
+  }
+  if (model.includes("/")) {
+    throw invalid(`A name has no slash, and ${JSON.stringify(model)} has one`, `Name it ${model.replaceAll("/", "-")}.`);
+  }
+  if (/^\.{1,2}(?:[/\\]|$)/.test(checkpoint)) {
+    throw invalid(`The checkpoint ${checkpoint} means another file in another folder`, "Write the absolute path.");
+  }
+  const isHubCheckpoint = !/^(?:\/|[A-Za-z]:[\\/])/.test(checkpoint);
   if (recipe === "llamacpp" && isHubCheckpoint && /gguf/i.test(checkpoint) && !withoutHost(checkpoint).includes(":")) {
-    throw new RouterError("INVALID_REQUEST", `The checkpoint ${checkpoint} names no variant, which GGUF repositories need`, {
-      hint: `Write ${checkpoint}:QUANT, ${checkpoint}:FILE.gguf, ${checkpoint}:FOLDER or ${checkpoint}:* for all files.`,
-    });
+    throw invalid(
+      `The checkpoint ${checkpoint} names no variant, which GGUF repositories need`,
+      `Write ${checkpoint}:QUANT, ${checkpoint}:FILE.gguf, ${checkpoint}:FOLDER or ${checkpoint}:* for all files.`,
+    );
   }
   const entry: ModelEntry = {
     id: model as ModelId,
@@ -65,6 +86,8 @@ export function planPull(request: PullRequest, known: ModelEntry | undefined): P
   };
   return { entry, isNew: true };
 }
+
+const invalid = (message: string, hint?: string): RouterError => new RouterError("INVALID_REQUEST", message, { hint });
 
 const withoutHost = (checkpoint: string): string => checkpoint.replace(/^https?:\/\//i, "");
 

@@ -1,3 +1,14 @@
+/** Every recipe that a registry names: Lemonade's programs share one, and each of them runs some. */
+export const RECIPES: readonly string[] = ["llamacpp", "flm", "oga-cpu", "oga-hybrid", "oga-npu", "oga-igpu"];
+
+/** Recipes that this program has a backend for; whether this machine has what it needs is another question. */
+const RUN_HERE: readonly string[] = ["llamacpp", "flm"];
+
+/** Whether this program has a backend for a recipe, on whatever machine. */
+export function hasBackend(recipe: string): boolean {
+  return RUN_HERE.includes(recipe);
+}
+
 export interface RecipePlatform {
   /** As `process.platform` names it. */
   readonly os: string;

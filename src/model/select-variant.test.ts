@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { RouterError } from "../errors.ts";
 import { splitCheckpoint } from "./checkpoint.ts";
-import { listVariants, pathsOfVariant, requireVariant, selectVariant, type VariantFiles } from "./select-variant.ts";
+import { listVariants, pathsOfVariant, requireVariant, requireWhole, selectVariant, type VariantFiles } from "./select-variant.ts";
 
 const files = (...paths: string[]): { path: string; sizeBytes: number }[] => paths.map((path, i) => ({ path, sizeBytes: (i + 1) * 1e9 }));
 
@@ -85,9 +85,10 @@ test("the error for an ambiguous or missing variant lists the choices with their
     }
     throw new Error("no error");
   };
-  const ambiguous = fail("o/r", files("m-Q4_K_M.gguf", "m-UD-Q4_K_M.gguf"), { variant: "Q4_K_M" });
+  const ambiguous = fail("o/r", files("m-Q4_K_M.gguf", "m-UD-Q4_K_M.gguf", "m-Q8_0.gguf"), { variant: "Q4_K_M" });
   expect(ambiguous.code).toBe("VARIANT_AMBIGUOUS");
   // The plain quantisation selects neither, so the file is named.
+  expect(ambiguous.hint).not.toContain("Q8_0");
   expect(ambiguous.hint).toContain("m-Q4_K_M.gguf (1.00 GB), UD-Q4_K_M (2.00 GB)");
   const missing = fail("o/r", QWEN, { variant: "Q2_K" });
   expect(missing.code).toBe("VARIANT_NOT_FOUND");
@@ -99,6 +100,13 @@ test("the error for an ambiguous or missing variant lists the choices with their
   );
   expect(fail("o/r", files("model.safetensors"), { variant: undefined }).message).toBe("o/r holds no .gguf files");
   expect(requireVariant("o/r", QWEN, { variant: "Q4_0" }).primary).toBe("Qwen3-0.6B-Q4_0.gguf");
+});
+
+test("a split model that the repository has not all shards of is refused with the names of the missing ones", () => {
+  const some = files("m-Q8_0-00001-of-00003.gguf", "m-Q8_0-00003-of-00003.gguf");
+  const chosen = pathsOfVariant(requireVariant("o/r", some, { variant: "Q8_0" }));
+  expect(() => requireWhole("o/r", some, chosen)).toThrow("o/r lacks a part of this model: m-Q8_0-00002-of-00003.gguf");
+  expect(() => requireWhole("o/r", SCOUT, pathsOfVariant(requireVariant("o/r", SCOUT, { variant: "Q4_K_S" })))).not.toThrow();
 });
 
 test("every offer of a repository selects exactly its own files", () => {

@@ -112,11 +112,11 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   const choice = selectVariant(files, query);
   if (choice.kind === "files") return choice.files;
   const offers = listVariants(files);
-  const listed = offers.map(({ variant, sizeBytes }) => `${variant}${sizeBytes > 0 ? ` (${formatBytes(sizeBytes)})` : ""}`).join(", ");
-  const [first] = offers;
-  const hint = first ? `Choose one of: ${listed}; for example ${repo}:${first.variant}` : "Look for a repository that holds GGUF files.";
+  const hint = hintOf(repo, offers);
   if (choice.kind === "ambiguous") {
-    throw new RouterError("VARIANT_AMBIGUOUS", `${repo} has several files that match ${choice.what}`, { hint });
+    const wanted = choice.what.toLowerCase();
+    const matching = offers.filter(({ files: [path = ""] }) => ggufStem(path).toLowerCase().endsWith(wanted));
+    throw new RouterError("VARIANT_AMBIGUOUS", `${repo} has several files that match ${choice.what}`, { hint: hintOf(repo, matching) });
   }
   if (offers.length === 0 && !isProjectorQuery(choice.what)) {
     throw new RouterError("VARIANT_NOT_FOUND", `${repo} holds no .gguf files`, { hint });
@@ -124,6 +124,26 @@ export function requireVariant(repo: string, files: readonly ListedFile[], query
   const projectors = groupGgufFiles(files).projectors.map((file) => file.path);
   throw new RouterError("VARIANT_NOT_FOUND", `${repo} does not have ${choice.what}`, {
     hint: isProjectorQuery(choice.what) ? `Its projectors: ${projectors.join(", ") || "none"}.` : hint,
+  });
+}
+
+function hintOf(repo: string, offers: readonly VariantOffer[]): string {
+  const [first] = offers;
+  if (first === undefined) return "Look for a repository that holds GGUF files.";
+  const listed = offers.map(({ variant, sizeBytes }) => `${variant}${sizeBytes > 0 ? ` (${formatBytes(sizeBytes)})` : ""}`).join(", ");
+  return `Choose one of: ${listed}; for example ${repo}:${first.variant}`;
+}
+
+/**
+ * No engine runs a split model without all of its shards.
+ * @throws {@link RouterError} `VARIANT_NOT_FOUND`, naming those that the repository lacks.
+ */
+export function requireWhole(repo: string, files: readonly ListedFile[], chosen: readonly string[]): void {
+  const there = new Set(files.map(({ path }) => path));
+  const missing = new Set(chosen.flatMap(shardPaths).filter((path) => !there.has(path)));
+  if (missing.size === 0) return;
+  throw new RouterError("VARIANT_NOT_FOUND", `${repo} lacks a part of this model: ${[...missing].join(", ")}`, {
+    hint: "Choose another variant, or ask who has uploaded it for the missing files.",
   });
 }
 

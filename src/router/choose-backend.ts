@@ -10,10 +10,17 @@ import {
 import type { Settings } from "../config/index.ts";
 import type { LlamaCppBackend as BuildName } from "../platform/index.ts";
 import { RouterError } from "../errors.ts";
+import { hasBackend } from "../model/index.ts";
 import type { Engines } from "./engines.ts";
 
 /** Which backend runs a model on this machine; `wanted` is the build of llama.cpp that a load asks for in the place of the server's setting. */
 export type BackendChooser = (entry: { readonly id: string; readonly recipe: string }, wanted?: BuildName) => Promise<Backend>;
+
+/** Asked before a model is fetched or evicts another: no pull makes one run that has no backend here. */
+export function requireBackend({ id, recipe }: Parameters<BackendChooser>[0]): void {
+  if (hasBackend(recipe)) return;
+  throw new RouterError("RECIPE_UNSUPPORTED", `No backend of this machine runs models of the recipe ${recipe} (${id})`);
+}
 
 /** Lemonade's fixed seed for repeatable tests. */
 const CI_SEED = 42;
@@ -56,9 +63,7 @@ export function createBackendChooser({ settings, context, engines, flm: program 
   const flm = createFlmBackend({ context, program, install: async (signal) => await engines.ensureFlm(signal) });
   return async (entry, wanted = settings.llamacppBackend) => {
     if (entry.recipe === "flm") return flm;
-    if (entry.recipe !== "llamacpp") {
-      throw new RouterError("RECIPE_UNSUPPORTED", `No backend of this machine runs models of the recipe ${entry.recipe} (${entry.id})`);
-    }
+    requireBackend(entry);
     if (wanted === "embedded") return embedded;
     const isOfServer = wanted === settings.llamacppBackend;
     const program = isOfServer ? llamacpp : buildOf(wanted);

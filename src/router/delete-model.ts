@@ -80,6 +80,7 @@ export async function modelsUsing(entry: ModelEntry, models: readonly string[], 
 /** Cancels the downloads of a model, or gives its part in them up when they are for another one too. Whether there were any. */
 export async function dropDownloads(entry: ModelEntry, { repo, jobs }: { repo: string; jobs: DownloadJobs }): Promise<boolean> {
   let hadAny = false;
+  await jobs.refresh();
   for (const { id, registers } of jobs.unfinished(repo).filter((job) => isFor(job, entry))) {
     const isForOthers = (await jobs.withdraw(id, entry.id)).length > 0;
     if (!isForOthers) await jobs.cancel(id);

@@ -31,7 +31,7 @@ export function parseEngineName(text: string): EngineQuery {
     if (backend === "llamacpp" && known !== undefined) return { backend, variant: known };
   }
   const names = [...[...RELEASE_VARIANTS, "from-source"].map((name) => `llamacpp:${name}`), "embedded", "flm"];
-  throw new RouterError("INVALID_REQUEST", `There is no engine ${JSON.stringify(text)} to install`, {
+  throw new RouterError("INVALID_REQUEST", `There is no engine ${JSON.stringify(text)}`, {
     hint: `Known: ${names.join(", ")}.`,
   });
 }

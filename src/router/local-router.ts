@@ -5,6 +5,7 @@ import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import type { Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
+import { requireBackend } from "./choose-backend.ts";
 import type { Engines } from "./engines.ts";
 import type { FakeTiming } from "./fake-timing.ts";
 import type { DeletedModel } from "./delete-model.ts";
@@ -252,9 +253,9 @@ export class LocalRouter implements Router {
   /** The entry of a model that can be loaded, or is: one whose files are not here must not evict another one before it fails. */
   async #resolveForUse(model: string, { mayDownload, signal }: { mayDownload: boolean; signal: AbortSignal }): Promise<CatalogEntry> {
     const entry = await this.resolve(model);
+    requireBackend(entry);
     if (entry.isDownloaded || this.#loop.instances.some((instance) => instance.model === entry.id)) return entry;
-    const isOnHub = entry.source !== "path" && ["llamacpp", "flm"].includes(entry.recipe);
-    if (!mayDownload || !isOnHub) {
+    if (!mayDownload || entry.source === "path") {
       const error = notDownloaded(entry);
       if (this.presets.hasSection(entry.id)) this.#loop.refuse(entry, error);
       throw error;

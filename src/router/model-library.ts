@@ -3,10 +3,12 @@ import { RouterError } from "../errors.ts";
 import type { DownloadStatus, FileSet, RepoSummary, WhenLeft } from "../hub/index.ts";
 import {
   COMPANION_FILES,
+  groupGgufFiles,
   listVariants,
   parseHubCheckpoint,
   pathsOfVariant,
   requireVariant,
+  requireWhole,
   type FileProgress,
   type ModelEntry,
   type ModelEvent,
@@ -76,18 +78,20 @@ export class ModelLibrary implements AsyncDisposable {
   async pull(request: PullRequest, { signal, keepsVersion = false, isDetached = false, whenLeft }: PullOptions): Promise<Pull> {
     const { catalog } = this.#options;
     const { entry, isNew, isHere } = (await this.#unfinishedPlan(request)) ?? (await catalog.planPull(request));
-    const nothingToDo: Pull = { entry, download: undefined };
-    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return nothingToDo;
-    if (isHere && keepsVersion) return nothingToDo;
+    const useWhatIsHere = async (): Promise<Pull> => {
+      if (isNew) await catalog.register(entry, { signal });
+      return { entry, download: undefined };
+    };
+    if (entry.source === "builtin" || entry.source === "models-dir" || entry.source === "path") return await useWhatIsHere();
+    if (isHere && keepsVersion) return await useWhatIsHere();
     const isOwn = entry.recipe === "flm";
     if (!isOwn && !isOnOurHub(entry)) {
       if (!isHere) await this.#requireHere(entry);
-      if (isNew) await catalog.register(entry, { signal });
-      return nothingToDo;
+      return await useWhatIsHere();
     }
     const { jobs } = await this.#open();
     const set = isOwn ? ownSet(entry, { mayUpgrade: !keepsVersion }) : await this.#newestFiles(entry, { isHere, signal });
-    if (set === undefined) return nothingToDo;
+    if (set === undefined) return await useWhatIsHere();
     const waits = isDetached ? undefined : signal;
     const download = await jobs.start(entry.id, set, { registers: isNew ? entry : undefined, signal: waits, whenLeft });
     void this.#tell(download.id);
@@ -115,16 +119,19 @@ export class ModelLibrary implements AsyncDisposable {
   /** Downloads that run now. Costs nothing before the hub was first needed. */
   async running(): Promise<readonly DownloadStatus[]> {
     if (this.#hub === undefined) return [];
-    return (await this.downloads()).filter(({ state }) => state === "running");
+    return (await this.#open()).jobs.list().filter(({ state }) => state === "running");
   }
 
   async downloads(): Promise<readonly DownloadStatus[]> {
-    return (await this.#open()).jobs.list();
+    const { jobs } = await this.#open();
+    await jobs.refresh();
+    return jobs.list();
   }
 
   /** `cancel` stops a download, forgets it and drops what has arrived of unfinished files; the others keep everything. */
   async control(id: string, action: DownloadAction): Promise<DownloadStatus> {
     const { jobs } = await this.#open();
+    await jobs.refresh();
     const status = await jobs[action](id);
     if (action === "resume") void this.#tell(id);
     return status;
@@ -132,7 +139,9 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** The model of this name that will be registered once its download, unfinished now, is done. */
   async awaited(model: string): Promise<ModelEntry | undefined> {
-    return (await this.#open()).jobs.awaited(model);
+    const { jobs } = await this.#open();
+    await jobs.refresh();
+    return jobs.awaited(model);
   }
 
   /**
@@ -164,7 +173,9 @@ export class ModelLibrary implements AsyncDisposable {
     const parsed = parseHubCheckpoint(checkpoint);
     if (parsed === undefined) throw new RouterError("INVALID_REQUEST", `${JSON.stringify(checkpoint)} is no repository: write org/repo`);
     const { client } = await this.#open();
-    return listVariants((await client.listFiles(parsed.repo, { signal })).files);
+    const { files } = await client.listFiles(parsed.repo, { signal });
+    const { models, projectors } = groupGgufFiles(files);
+    return listVariants(files, { models: models.filter(({ missing }) => missing.length === 0), projectors });
   }
 
   /** What a model that is not here would bring. */
@@ -240,6 +251,7 @@ export class ModelLibrary implements AsyncDisposable {
     const { repo, commit, files } = await client.listFiles(name, { signal });
     if (entry.recipe !== "llamacpp") return { repo, revision: "main", commit, files };
     const chosen = pathsOfVariant(requireVariant(repo, files, { variant, mmproj: entry.mmproj }));
+    requireWhole(repo, files, chosen);
     return {
       repo,
       revision: "main",

@@ -21,7 +21,17 @@ test("load and unload do so in the running server, with options of the model, an
   expect(await run("unload")).toEqual({ code: 0, stdout: "No model is loaded\n", stderr: "" });
   expect(await run("load", "tiny", "--llamacpp", "turbo")).toMatchObject({ code: 2, stderr: expect.stringContaining("vulkan") });
   expect(await run("load", "tiny", "--ctx-size", "4k")).toMatchObject({ code: 2, stderr: expect.stringContaining("4k") });
+  expect(await run("load", "tiny", "--llamacpp", "rocm")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("`lemonade install llamacpp:rocm`"),
+  });
   expect(await run("load", "nonsense")).toMatchObject({ code: 1, stderr: expect.stringContaining("nonsense") });
+});
+
+test("a server says which folder of models is not there, and starts", async () => {
+  await using workspace = await createWorkspace();
+  await using server = await startLemonade({ workspace, flags: ["--models-dir", "/nope"] });
+  expect(server.log()).toContain("there is no folder /nope of models");
 });
 
 test("without a server a load says how to start one", async () => {

@@ -188,7 +188,7 @@ test("a job that fails says why, is remembered, and can be resumed", async () =>
 test("a job can be resumed at the very moment it fails, and paused at the very moment it starts", async () => {
   await using w = await world();
   const jobs = await w.jobs();
-  w.hub.faults.add({ kind: "corrupt", atByte: 0, times: 1 });
+  w.hub.faults.add({ kind: "corrupt", atByte: 100, times: 1 });
   const { id } = await jobs.start("split", await w.set());
   for await (const { state } of jobs.watch(id)) if (state === "failed") void jobs.resume(id);
   expect((await jobs.wait(id)).state).toBe("done");

@@ -180,7 +180,7 @@ describe.skipIf(process.platform !== "linux")("the command", () => {
       return names.some((name) => name.endsWith(".incomplete"));
     });
     running.child.kill("SIGINT");
-    expect((await running.result).code).toBe(130);
+    expect(await running.result).toMatchObject({ code: 130, stderr: expect.stringContaining("go on with: lemonade install llamacpp:cpu") });
     expect(await readdir(join(folder, "..")).catch(() => [])).toEqual([]);
     stop();
     expect((await lemonade(["install", "llamacpp:cpu"])).code).toBe(0);

@@ -112,6 +112,36 @@ describe("without a server", () => {
     }
   });
 
+  test("what another process downloads is shown as that, and left alone", async () => {
+    stall();
+    const pulling = startCommand(["pull", LARGE], { workspace, env });
+    await until("a part has arrived", async () => (await arrived()) >= 500_000);
+    const [listed] = JSON.parse((await lemonade("downloads", "--json")).stdout) as Listed[];
+    expect(listed).toMatchObject({ model: LARGE, state: "elsewhere" });
+    expect((await lemonade("downloads")).stdout).toContain("running elsewhere");
+    const { id = "" } = listed ?? {};
+    const [record = ""] = await jobFiles();
+    const remembered = async () => await readFile(join(workspace.cacheDir, "downloads", record), "utf8");
+    const before = await remembered();
+    for (const words of [
+      ["downloads", "pause", id],
+      ["downloads", "resume", id],
+      ["downloads", "cancel", id],
+      ["delete", LARGE],
+    ]) {
+      const { code, stderr } = await lemonade(...words);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`Another process (${pulling.child.pid})`) });
+    }
+    const second = startCommand(["pull", LARGE], { workspace, env });
+    await hasSaid(second, LARGE);
+    second.child.kill("SIGINT");
+    expect((await second.result).code).toBe(130);
+    expect(await remembered()).toBe(before);
+    letGo();
+    expect((await pulling.result).code).toBe(0);
+    expect((await lemonade("downloads")).stdout).toContain("No downloads");
+  });
+
   test("`downloads` lists what is unfinished, goes on with it, and cancels it", async () => {
     expect((await lemonade("downloads")).stdout).toContain("No downloads");
     slowDown();

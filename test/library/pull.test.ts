@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildTinyModel, TINY_SENTENCE } from "../../src/model/tiny/index.ts";
 import {
@@ -88,6 +88,41 @@ describe("without a server, the command", () => {
     expect(await lemonade("pull", "no-such-name")).toMatchObject({ code: 1, stderr: expect.stringContaining("no-such-name") });
   });
 
+  test("refuses a split model of which the hub has not every part, and fetches none", async () => {
+    hub.add("tester/split-GGUF", {
+      files: { "m-Q8_0-00001-of-00003.gguf": patternBytes(100, 1), "m-Q8_0-00003-of-00003.gguf": patternBytes(100, 3) },
+    });
+    const refused = await lemonade("pull", "tester/split-GGUF:Q8_0");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("lacks a part of this model: m-Q8_0-00002-of-00003.gguf") });
+    expect((await lemonade("downloads")).stdout).toContain("No downloads");
+    expect(JSON.parse((await lemonade("search", "tester/split-GGUF", "--json")).stdout)).toEqual([]);
+  });
+
+  test("a pull that fails half way says how much is kept and how to go on", async () => {
+    hub.add("tester/half-GGUF", { files: { "m-Q4_0.gguf": patternBytes(1_000_000), "m-Q8_0.gguf": "x".repeat(500_000) } });
+    await lemonade("pull", "tester/half-GGUF:Q4_0");
+    const { code, stderr } = await lemonade("pull", "tester/half-GGUF:*");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/1 MB of 2 MB are kept\. Go on with: lemonade pull 'tester\/half-GGUF:\*'/);
+  });
+
+  test("a name that is nearly one is answered with the close ones", async () => {
+    expect(await lemonade("pull", "Qwen3-0.6B-GUF")).toMatchObject({ code: 1, stderr: expect.stringContaining("Qwen3-0.6B-GGUF") });
+  });
+
+  test("refuses a page that the hub has in the place of a model, and keeps nothing that counts as one", async () => {
+    hub.add("tester/page-GGUF", { files: { "m-Q4_0.gguf": "<!doctype html><title>Sign in</title>", "config.json": "{}" } });
+    const refused = await lemonade("pull", "tester/page-GGUF:Q4_0");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('not a GGUF model: it is an HTML page ("Sign in")') });
+    expect((await lemonade("list", "--downloaded")).stdout).not.toContain("page-GGUF");
+  });
+
+  test("refuses a recipe that no registry knows", async () => {
+    const refused = await lemonade("pull", "user.Typo", "--checkpoint", `${REPO}:Q4_0`, "--recipe", "lamacpp");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("Did you mean llamacpp?") });
+    expect(await snapshotFiles()).toEqual([]);
+  });
+
   test("pull shows a bar with speed and time left for every file on a terminal, and plain lines elsewhere", async () => {
     const files = ["00001-of-00002", "00002-of-00002"].map((part, i) => [`big-Q4_0-${part}.gguf`, patternBytes(2_500_000, i + 1)]);
     hub.add("tester/big-GGUF", { files: Object.fromEntries(files) as Record<string, Uint8Array> });
@@ -131,6 +166,29 @@ describe("without a server, the command", () => {
     expect((await readdir(blobs)).some((name) => name.endsWith(".incomplete"))).toBe(false);
   });
 
+  test("registers a file under its absolute path, however it was typed, and says when a hub's address is none", async () => {
+    await writeFile(join(workspace.folder, "mine.gguf"), buildTinyModel({ name: "mine" }));
+    for (const [name, typed] of [
+      ["Mine", "./mine.gguf"],
+      ["Bare", "mine.gguf"],
+    ] as const) {
+      expect((await lemonade("pull", `user.${name}`, "--checkpoint", typed, "--recipe", "llamacpp")).code).toBe(0);
+      expect(await userModels()).toMatchObject({ [name]: { checkpoint: join(workspace.folder, "mine.gguf") } });
+    }
+    env = { HF_ENDPOINT: "hf-mirror.com" };
+    expect(await lemonade("search", "tiny")).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error: HF_ENDPOINT must be/) });
+  });
+
+  test("wrong values are wrong usage", async () => {
+    for (const words of [
+      ["pull", REPO, "--reasoning=maybe"],
+      ["info", "tiny", "--ctx-size", "abc"],
+      ["search", ""],
+    ]) {
+      expect((await lemonade(...words)).code).toBe(2);
+    }
+  });
+
   test("search lists repositories and what one of them offers", async () => {
     expect((await lemonade("search", "tiny")).stdout).toContain(REPO);
     const variants = JSON.parse((await lemonade("search", REPO, "--json")).stdout) as { variant: string; size: number }[];
@@ -143,6 +201,9 @@ describe("without a server, the command", () => {
     const before = hub.requests.length;
     const offline = { ...env, LEMONADE_OFFLINE: "1" };
     expect((await runCommand(["pull", `${REPO}:Q4_0`], { workspace, env: offline })).code).toBe(0);
+    const named = ["pull", "user.Cached", "--checkpoint", `${REPO}:Q4_0`, "--recipe", "llamacpp"];
+    expect((await runCommand(named, { workspace, env: offline })).code).toBe(0);
+    expect(await userModels()).toMatchObject({ Cached: { checkpoint: `${REPO}:Q4_0` } });
     const missing = await runCommand(["pull", `${REPO}:Q8_0`], { workspace, env: offline });
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/offline/i) });
     expect(hub.requests.length).toBe(before);
@@ -201,6 +262,15 @@ describe("a running server", () => {
     expect(answer.choices[0]?.message.content).toBe(TINY_SENTENCE);
     const { data } = (await (await server.fetch("/v1/models")).json()) as { data: { id: string }[] };
     expect(data.map(({ id }) => id)).toContain(`${REPO}:Q4_0`);
+  });
+
+  test("says of a model that no backend runs that it is that, and asks the hub for nothing", async () => {
+    const before = hub.requests.length;
+    const model = "Qwen2.5-0.5B-Instruct-CPU";
+    expect(await lemonade("load", model)).toMatchObject({ code: 1, stderr: expect.stringContaining("of the recipe oga-cpu") });
+    const chat = await server.post("/v1/chat/completions", { model, messages: [{ role: "user", content: "Hi" }] });
+    expect(await chat.json()).toMatchObject({ error: { code: "recipe_unsupported" } });
+    expect(hub.requests.length).toBe(before);
   });
 
   test("pull answers when the model is here, and as events tells the progress first", async () => {

@@ -147,7 +147,10 @@ function notInstalled({ executable, variant }: LlamaCppOptions): RouterError {
       hint: "Check --llamacpp-bin or LEMONADE_LLAMACPP_BIN.",
     });
   }
+  // Without its variant the one that fits this machine is installed, which may be another.
+  const isPublished = RELEASE_VARIANTS.some((published) => published === variant);
+  const name = isPublished ? `llamacpp:${variant}` : "llamacpp";
   return new RouterError("BACKEND_NOT_INSTALLED", `No llama-server (${variant}) is installed`, {
-    hint: "Install one with `lemonade install llamacpp`, build one with `--from-source`, or name one with --llamacpp-bin.",
+    hint: `Install one with \`lemonade install ${name}\`, build one with \`--from-source\`, or name one with --llamacpp-bin.`,
   });
 }

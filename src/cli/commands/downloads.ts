@@ -21,7 +21,7 @@ export async function controlDownloads(action: "pause" | "resume" | "cancel", id
   const { client, isRunning } = server;
   for (const id of ids) {
     const unfinished = isRunning || action !== "resume" ? undefined : (await client.downloads()).find((download) => download.id === id);
-    if (unfinished === undefined) {
+    if (unfinished === undefined || unfinished.state === "elsewhere") {
       const { model, state } = await client.controlDownload(id, action);
       console.log(`The download of ${model} is ${state}`);
     } else {
@@ -36,5 +36,10 @@ function row({ id, model, state, bytes_done, bytes_total, bytes_per_second, eta_
   const percent = bytes_total > 0 ? Math.floor((bytes_done / bytes_total) * 100) : 0;
   const speed = bytes_per_second === null ? "" : `, ${formatBytes(bytes_per_second)}/s`;
   const eta = eta_seconds === null ? "" : `, ETA ${formatDuration(eta_seconds)}`;
-  return [model, id, state, `${percent} % of ${formatBytes(bytes_total)}${speed}${eta}${error === null ? "" : `: ${error}`}`];
+  return [
+    model,
+    id,
+    state === "elsewhere" ? "running elsewhere" : state,
+    `${percent} % of ${formatBytes(bytes_total)}${speed}${eta}${error === null ? "" : `: ${error}`}`,
+  ];
 }

@@ -6,10 +6,10 @@ import { openServer } from "../open-server.ts";
 /** Prints what the files of a model say, here or on the hub, and what it needs on this machine. */
 export async function info(
   model: string,
-  { ctxSize, json = false }: { ctxSize?: string | undefined; json?: boolean | undefined },
+  { ctxSize, json = false }: { ctxSize?: number | undefined; json?: boolean | undefined },
 ): Promise<number> {
   await using server = await openServer();
-  const details = await server.client.modelDetails(model, { contextTokens: ctxSize === undefined ? undefined : Number(ctxSize) });
+  const details = await server.client.modelDetails(model, { contextTokens: ctxSize });
   if (json) {
     console.log(JSON.stringify(details, undefined, 2));
     return EXIT.success;

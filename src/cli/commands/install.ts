@@ -2,7 +2,7 @@ import type { InstallProgress } from "../../client/index.ts";
 import { describeProgress, parseEngineName } from "../../router/index.ts";
 import { RouterError } from "../../errors.ts";
 import { EXIT } from "../exit-codes.ts";
-import { interruptible } from "../interruptible.ts";
+import { interruptible, Interruption } from "../interruptible.ts";
 import { openServer } from "../open-server.ts";
 import { ProgressLine } from "../progress-line.ts";
 
@@ -26,7 +26,11 @@ export async function install(name: string, { version, force, fromSource }: Inst
         signal,
         onProgress: (state) => progress.show(`${engine}: ${describe(state)}`),
       }),
-  );
+  ).catch((error: unknown) => {
+    progress.clear();
+    if (error instanceof Interruption) console.error(`Stopped. What was downloaded is kept: go on with: lemonade install ${name}`);
+    throw error;
+  });
   progress.clear();
   for (const warning of installed.warnings) console.error(`warning: ${warning}`);
   console.log(`${installed.message} in ${installed.path}`);

@@ -7,7 +7,7 @@ import { clientOf } from "../running-client.ts";
 import { findServer } from "../server-state.ts";
 
 export interface LoadFlags {
-  readonly ctxSize?: string | undefined;
+  readonly ctxSize?: number | undefined;
   readonly llamacpp?: string | undefined;
   readonly llamacppArgs?: string | undefined;
   readonly saveOptions?: boolean | undefined;
@@ -15,9 +15,6 @@ export interface LoadFlags {
 
 /** Loads a model in the running server, with options of its own when some are given. */
 export async function load(modelOrPath: string, { ctxSize, llamacpp, llamacppArgs, saveOptions }: LoadFlags): Promise<number> {
-  if (ctxSize !== undefined && !/^[1-9]\d*$/.test(ctxSize)) {
-    throw new RouterError("CONFIG_INVALID", `--ctx-size must be a number of tokens, but is "${ctxSize}"`);
-  }
   const server = await findServer(directoriesFrom(process.env).runDir);
   if (server === undefined) {
     throw new RouterError("CONFIG_INVALID", "No server is running that could load a model", {
@@ -25,7 +22,7 @@ export async function load(modelOrPath: string, { ctxSize, llamacpp, llamacppArg
     });
   }
   const wishes = {
-    contextTokens: ctxSize === undefined ? undefined : Number(ctxSize),
+    contextTokens: ctxSize,
     backend: llamacpp,
     args: llamacppArgs,
     saves: saveOptions,

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Download, LemonadeClient, PullRequest } from "../../client/index.ts";
 import { EXIT } from "../exit-codes.ts";
 import { downloadLine, downloadLines } from "../download-lines.ts";
@@ -10,8 +12,7 @@ export interface PullFlags {
   readonly checkpoint?: string | undefined;
   readonly recipe?: string | undefined;
   readonly mmproj?: string | undefined;
-  /** A flag; Lemonade's first version wanted a value behind it, which may still be given. */
-  readonly reasoning?: boolean | string | undefined;
+  readonly reasoning?: boolean | undefined;
   readonly vision?: boolean | undefined;
   readonly embedding?: boolean | undefined;
   readonly reranking?: boolean | undefined;
@@ -20,15 +21,18 @@ export interface PullFlags {
 /** Downloads models, one after the other. */
 export async function pull(models: readonly string[], flags: PullFlags): Promise<number> {
   await using server = await openServer();
+  const checkpoint = flags.checkpoint && absoluteIfPath(flags.checkpoint);
   for (const model of models) {
-    await pullModel(server.client, { model_name: model, ...flags, reasoning: isOn(flags.reasoning) });
+    await pullModel(server.client, { model_name: model, ...flags, checkpoint });
     console.log(`Model pulled successfully: ${model}`);
   }
   return EXIT.success;
 }
 
-function isOn(flag: boolean | string | undefined): true | undefined {
-  return flag === true || (typeof flag === "string" && /^true$/i.test(flag)) ? true : undefined;
+/** A path is registered for commands in other folders, and for a server that has a folder of its own. */
+function absoluteIfPath(checkpoint: string): string {
+  const isPath = /^\.{1,2}(?:[/\\]|$)/.test(checkpoint) || (/\.gguf$/i.test(checkpoint) && existsSync(checkpoint));
+  return isPath ? resolve(checkpoint) : checkpoint;
 }
 
 /**
@@ -58,6 +62,8 @@ export async function pullModel(client: LemonadeClient, request: PullRequest): P
       }
     } catch (error) {
       await leaving;
+      line.clear();
+      if (!signal.aborted && last !== undefined && last.bytes_done > 0) console.error(keptOf(last, request.model_name));
       // That it was stopped is what the user wanted.
       throw signal.aborted ? signal.reason : error;
     }
@@ -66,6 +72,11 @@ export async function pullModel(client: LemonadeClient, request: PullRequest): P
 
 function farewell({ id, state, bytes_done, bytes_total }: Download, model: string): string {
   if (state === "running" || state === "waiting") return `The download goes on for others. Stop it with: lemonade downloads pause ${id}`;
-  const kept = `${formatBytes(bytes_done)} of ${formatBytes(bytes_total)}`;
-  return `Stopped at ${kept}, which are kept. Go on with: lemonade pull ${model}`;
+  return `Stopped. ${keptOf({ bytes_done, bytes_total }, model)}`;
+}
+
+function keptOf({ bytes_done, bytes_total }: Pick<Download, "bytes_done" | "bytes_total">, model: string): string {
+  // A star, or a space in a name, means more to a shell.
+  const word = /^[\w.:/@+-]+$/.test(model) ? model : `'${model.replaceAll("'", "'\\''")}'`;
+  return `${formatBytes(bytes_done)} of ${formatBytes(bytes_total)} are kept. Go on with: lemonade pull ${word}`;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { errorMessage, RouterError } from "../../errors.ts";
 import { createApp, listen, type Listener, type ListenOptions, type SourceRules } from "../../http/index.ts";
@@ -29,6 +30,7 @@ export async function serve(flags: Flags): Promise<number> {
   });
   surviveMistakes(log);
   const stopping = untilSignal();
+  warnOfMissing(settings, log);
   const router = await createRouter({ settings, log, env: process.env });
   let listener: Listener | undefined;
   try {
@@ -73,6 +75,13 @@ export async function serve(flags: Flags): Promise<number> {
     await router.close({ drainMs: 0 });
     await releaseServer(settings.runDir);
   }
+}
+
+/** What is not there may still come, a disk that is mounted later; but more often it is mistyped. */
+function warnOfMissing({ modelsDirs, llamacppBin }: Settings, log: Log): void {
+  for (const dir of modelsDirs) if (!existsSync(dir)) log.warning("serve", `there is no folder ${dir} of models (--models-dir)`);
+  if (llamacppBin === undefined || existsSync(llamacppBin)) return;
+  log.warning("serve", `there is no llama-server at ${llamacppBin} (--llamacpp-bin or LEMONADE_LLAMACPP_BIN)`);
 }
 
 /** A mistake of ours in one request must not cost everybody else's: it is logged with its stack, and the server goes on. */

@@ -1,3 +1,5 @@
+import { RouterError } from "../../errors.ts";
+
 /** Enough of a file's beginning to say what it is. */
 export const SNIFFED_BYTES = 1024;
 
@@ -33,6 +35,15 @@ export function describeForeignFile(start: Uint8Array): string {
     return "a safetensors file, which must be converted to GGUF";
   const text = new TextDecoder().decode(start.subarray(0, SNIFFED_BYTES)).replace(/^\uFEFF/, "");
   return describeText(text) ?? `something else (it begins with the bytes ${hex(start.subarray(0, 4))})`;
+}
+
+/**
+ * Looks at as much of a file's beginning as is here.
+ * @throws {@link RouterError} `NOT_A_GGUF`, with a sentence that says what the file is instead.
+ */
+export function requireGgufStart(name: string, start: Uint8Array): void {
+  if (start.length > 0 && "GGUF".startsWith(String.fromCharCode(...start.subarray(0, 4)))) return;
+  throw new RouterError("NOT_A_GGUF", `${name} is not a GGUF model: it is ${describeForeignFile(start)}`);
 }
 
 const hex = (bytes: Uint8Array): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");

@@ -189,7 +189,7 @@ test("what is no GGUF file is named for what it is", () => {
     ["tjgg\u0003\u0000", "a GGJT file"],
     ["\u0000".repeat(100), "filled with zeros"],
     ["\u0001\u0002\u0003\u0004\u0005", "bytes 01 02 03 04"],
-    ["GGU", "text: GGU"],
+    ["GGU", "cut off: it has only 3 bytes"],
   ];
   for (const [content, expected] of cases) expect(refusal(content)).toContain(expected);
   const safetensors = Uint8Array.from([16, 0, 0, 0, 0, 0, 0, 0, ...new TextEncoder().encode('{"__metadata__":')]);

@@ -1,6 +1,6 @@
 import { RouterError } from "../../errors.ts";
 import { ByteCursor, type Parsing } from "./byte-cursor.ts";
-import { describeForeignFile, SNIFFED_BYTES } from "./foreign-file.ts";
+import { requireGgufStart, SNIFFED_BYTES } from "./foreign-file.ts";
 import { tensorBytes } from "./tensor-types.ts";
 
 export interface GgufArrayValue {
@@ -132,9 +132,7 @@ function* readPairs(
 
 function* checkStart(name: string, fileBytes: number | undefined): Parsing<number> {
   const start = yield { offset: 0, bytes: Math.min(SNIFFED_BYTES, fileBytes ?? SNIFFED_BYTES) };
-  if (start.length < 4 || String.fromCharCode(...start.subarray(0, 4)) !== "GGUF") {
-    throw new RouterError("NOT_A_GGUF", `${name} is not a GGUF model: it is ${describeForeignFile(start)}`);
-  }
+  requireGgufStart(name, start);
   if (start.length < 24) throw new RouterError("NOT_A_GGUF", `${name} is cut off: it has only ${start.length} bytes`);
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   const version = view.getUint32(4, true);

@@ -23,6 +23,7 @@ export const GERMAN_MESSAGES: Readonly<Record<MessageKey, string>> = {
   "start_failure-missing_library": "auf diesem Rechner fehlt eine gemeinsam genutzte Bibliothek",
   "start_failure-old_driver": "der GPU-Treiber ist für diesen Build zu alt",
   "start_failure-unknown_argument": "er kennt eines seiner Argumente nicht",
+  "start_failure-wrong_argument_value": "der Wert eines seiner Argumente fehlt oder ist falsch",
   "start_failure-out_of_memory": "der Arbeitsspeicher reicht nicht aus",
   "start_failure-not_a_gguf": "die Datei ist kein GGUF-Modell",
   "start_failure-unknown_architecture": "dieser Build kennt die Architektur des Modells nicht",

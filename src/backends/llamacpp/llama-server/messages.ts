@@ -35,6 +35,7 @@ export const ENGLISH_MESSAGES = {
   "start_failure-missing_library": "a shared library is missing on this machine",
   "start_failure-old_driver": "the GPU driver is too old for this build",
   "start_failure-unknown_argument": "it does not know one of its arguments",
+  "start_failure-wrong_argument_value": "the value of one of its arguments is missing or wrong",
   "start_failure-out_of_memory": "there is not enough memory",
   "start_failure-not_a_gguf": "the file is not a GGUF model",
   "start_failure-unknown_architecture": "this build does not know the model's architecture",
