@@ -11,7 +11,8 @@ import {
 } from "../model/index.ts";
 import type { CachedRepository, HubCache } from "./hub-cache.ts";
 import { absolutePaths, type HubModels } from "./hub-models.ts";
-import { findPathModel, pathOfId } from "./path-models.ts";
+import { findPathModel } from "./path-models.ts";
+import { pathOfId } from "./path-of-id.ts";
 
 /** The files of one model: what an engine is given, and all of them. */
 export interface EntryFiles {

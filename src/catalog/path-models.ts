@@ -1,5 +1,4 @@
-import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   ggufStem,
   groupGgufFiles,
@@ -14,13 +13,6 @@ import {
 import type { FoundModel } from "./catalog-entry.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import { describeModel } from "./models-dirs.ts";
-
-/** The absolute path that a model id means, when it is written as a path: absolute, `./…`, `../…` or `~/…`. */
-export function pathOfId(id: string): string | undefined {
-  if (id.startsWith("~/")) return join(homedir(), id.slice(2));
-  if (isAbsolute(id) || /^\.{1,2}(?:[/\\]|$)/.test(id)) return resolve(id);
-  return undefined;
-}
 
 /**
  * The model at a path: a GGUF file (any shard stands for all), or a folder that holds exactly one model. Its id is the absolute path
