@@ -1,26 +1,12 @@
-import {
-  createEmbeddedBackend,
-  createFlmBackend,
-  createLlamaCppBackend,
-  type Backend,
-  type BackendContext,
-  type FlmProgram,
-  type LlamaCppBackend,
-} from "../backends/index.ts";
+import { createEmbeddedBackend, createFlmBackend, createLlamaCppBackend, type LlamaCppBackend } from "../backends/engines/index.ts";
+import type { Backend, BackendContext, FlmProgram } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { LlamaCppBackend as BuildName } from "../platform/index.ts";
-import { RouterError } from "../errors.ts";
-import { hasBackend } from "../model/index.ts";
 import type { Engines } from "./engines.ts";
+import { requireBackend } from "./require-backend.ts";
 
 /** Which backend runs a model on this machine; `wanted` is the build of llama.cpp that a load asks for in the place of the server's setting. */
 export type BackendChooser = (entry: { readonly id: string; readonly recipe: string }, wanted?: BuildName) => Promise<Backend>;
-
-/** Asked before a model is fetched or evicts another: no pull makes one run that has no backend here. */
-export function requireBackend({ id, recipe }: Parameters<BackendChooser>[0]): void {
-  if (hasBackend(recipe)) return;
-  throw new RouterError("RECIPE_UNSUPPORTED", `No backend of this machine runs models of the recipe ${recipe} (${id})`);
-}
 
 /** Lemonade's fixed seed for repeatable tests. */
 const CI_SEED = 42;

@@ -4,8 +4,8 @@ import { createCatalog } from "../catalog/index.ts";
 import { SavedOptions, type Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry } from "../model/index.ts";
-import { ProcessRecords, type Log } from "../platform/index.ts";
-import { createBackendChooser } from "./choose-backend.ts";
+import { importLater, ProcessRecords, type Log } from "../platform/index.ts";
+import type { BackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
 import { DeletionGate } from "./deletion-gate.ts";
@@ -36,7 +36,16 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const running = (): readonly RunningEngine[] =>
     loop.instances.flatMap(({ model, server, prepared = server }) => (prepared ? [{ model, server: prepared }] : []));
   const engines = createEngines({ settings, log, env, flm, running, onChange: () => launcher.forget() });
-  const chooseBackend = createBackendChooser({ settings, context, engines, flm });
+  let chooser: Promise<BackendChooser> | undefined;
+  const chooseBackend: BackendChooser = async (...wish) => {
+    chooser ??= importLater(() => import("./choose-backend.ts")).then(({ createBackendChooser }) =>
+      createBackendChooser({ settings, context, engines, flm }),
+    );
+    chooser.catch(() => (chooser = undefined));
+    return await (
+      await chooser
+    )(...wish);
+  };
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
   const models = createCatalog({
     ...settings,
@@ -90,7 +99,7 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   return new LocalRouter({ catalog, library, engines, gate, loop, launcher, saved, timing, events, readBook, settings, log });
 }
 
-const ANY_LLAMACPP: Parameters<ReturnType<typeof createBackendChooser>>[0] = { id: "any model", recipe: "llamacpp" };
+const ANY_LLAMACPP: Parameters<BackendChooser>[0] = { id: "any model", recipe: "llamacpp" };
 
 /** Reads the preset file, if there is one. Rejects when more models shall be loaded at the start than may be. */
 async function presetBookOf(settings: Settings, help: () => Promise<string | undefined>): Promise<PresetBook | undefined> {

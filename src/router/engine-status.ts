@@ -1,4 +1,5 @@
-import { EMBEDDED_ENGINE_PINS, embeddedEngineFolder, findEmbeddedEngine, FLM_POLICY, type FlmProgram } from "../backends/index.ts";
+import { EMBEDDED_ENGINE_PINS, embeddedEngineFolder, findEmbeddedEngine } from "../backends/engines/index.ts";
+import { FLM_POLICY, type FlmProgram } from "../backends/index.ts";
 import { isExecutable, listInstalledLlamaCpp, readReleaseTable, reportVariants } from "../backends/installers/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { SystemFacts } from "../platform/system-info/index.ts";

@@ -5,7 +5,7 @@ import { errorMessage, RouterError } from "../errors.ts";
 import { kindOfLabels, type ModelEntry, type ModelKind } from "../model/index.ts";
 import type { Log } from "../platform/index.ts";
 import { describeRequest, RequestStats } from "../telemetry/index.ts";
-import { requireBackend } from "./choose-backend.ts";
+import { requireBackend } from "./require-backend.ts";
 import type { Engines } from "./engines.ts";
 import type { FakeTiming } from "./fake-timing.ts";
 import type { DeletedModel } from "./delete-model.ts";

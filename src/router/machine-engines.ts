@@ -1,16 +1,6 @@
 import { join } from "node:path";
-import {
-  checkNpuDriver,
-  childEnvironment,
-  embeddedEngineFolder,
-  findEmbeddedEngine,
-  installEmbeddedEngine,
-  logProgress,
-  offlineError,
-  uninstallEmbeddedEngine,
-  type DownloadFile,
-  type ReleaseVariant,
-} from "../backends/index.ts";
+import { checkNpuDriver, childEnvironment, logProgress, offlineError, type DownloadFile, type ReleaseVariant } from "../backends/index.ts";
+import { embeddedEngineFolder, findEmbeddedEngine, installEmbeddedEngine, uninstallEmbeddedEngine } from "../backends/engines/index.ts";
 import {
   buildLlamaCppFromSource,
   chooseDefaultVariant,
