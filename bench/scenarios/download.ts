@@ -134,13 +134,14 @@ async function startHub(dir: string, resources: AsyncDisposableStack): Promise<{
   throw new Error("The hub did not start");
 }
 
-/** Random bytes that no file system can fold away, made from one block so that making them takes no time. */
+/** Begins like a model; random bytes that no file system can fold away, made from one block so that making them takes no time. */
 async function writeLargeFile(path: string, megabytes: number): Promise<void> {
   await mkdir(join(path, ".."), { recursive: true });
   const block = randomBytes(MIB);
+  block.write("GGUF");
   const file = await open(path, "w");
   for (let index = 0; index < megabytes; index++) {
-    createHash("sha256").update(String(index)).digest().copy(block, 0);
+    createHash("sha256").update(String(index)).digest().copy(block, 4);
     await file.write(block);
   }
   await file.datasync();
