@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { RouterError } from "../errors.ts";
+import { sha256 } from "../platform/index.ts";
 
 /** A streamed answer that a client may come back to, by the id that the client has given it. */
 export interface Conversation {
@@ -60,4 +60,4 @@ export class Conversations {
 
 const keyOf = (id: string, caller: string): string => `${caller}\n${id}`;
 
-const upstreamIdOf = (id: string, caller: string): string => createHash("sha256").update(keyOf(id, caller)).digest("hex").slice(0, 32);
+const upstreamIdOf = (id: string, caller: string): string => sha256(keyOf(id, caller)).toString("hex").slice(0, 32);

@@ -11,6 +11,7 @@ export { importLater, outOfDescriptors, prepareFetch, saysNoDescriptors } from "
 export { findPortHolder, type PortHolder } from "./port-holder.ts";
 export { isSameProcess, processIdentity } from "./process-identity.ts";
 export { ProcessRecords } from "./process-records.ts";
+export { nodeCrypto, sha256 } from "./sha256.ts";
 export { SharedWork } from "./shared-work.ts";
 export { killGroup } from "./signal-group.ts";
 export { splitArguments } from "./split-arguments.ts";
