@@ -15,6 +15,7 @@ import {
   type PullRequest,
   type RecipePlatform,
 } from "../model/index.ts";
+import { Lazy } from "../platform/index.ts";
 import { BuiltinModels } from "./builtin-models.ts";
 import type { Catalog, CatalogOptions, ListOptions, ModelInspection, WriteOptions } from "./catalog.ts";
 import type { CatalogEntry, FoundModel } from "./catalog-entry.ts";
@@ -41,6 +42,8 @@ interface ListInputs {
 
 const NO_TAGS: ReadonlySet<string> = new Set();
 
+const thisSystem = async (): Promise<RecipePlatform> => ({ os: process.platform, hasNpu: false });
+
 /** Everything that a catalog does. Loaded by `createCatalog` at the first question. */
 export class DiskCatalog implements Catalog {
   readonly #options: CatalogOptions;
@@ -52,15 +55,17 @@ export class DiskCatalog implements Catalog {
   readonly #entryFiles: EntryFilesFinder;
   readonly #facts = new FactsCache();
   readonly #labels = new LearnedLabels();
-  #registry: Promise<Registry> | undefined;
-  #platform: Promise<RecipePlatform> | undefined;
+  readonly #registry: Lazy<Registry>;
+  readonly #platform: Lazy<RecipePlatform>;
   /** Files of the entries of the last lists, as they were then: whoever asks for all of them does not look at each again. */
   readonly #listedPaths = new WeakMap<ModelEntry, readonly string[]>();
   #listed: { readonly inputs: ListInputs; readonly entries: readonly CatalogEntry[] } | undefined;
 
   constructor(options: CatalogOptions) {
-    const { cacheDir, hubCacheDir, modelsDirs, warn = () => {} } = options;
+    const { cacheDir, hubCacheDir, modelsDirs, registryFile, warn = () => {}, platform = thisSystem } = options;
     this.#options = options;
+    this.#registry = new Lazy(async () => await loadRegistry(registryFile));
+    this.#platform = new Lazy(platform);
     this.#builtin = new BuiltinModels(cacheDir);
     this.#modelsDirs = new ModelsDirs(modelsDirs);
     this.#user = new UserModels(cacheDir, warn);
@@ -85,7 +90,7 @@ export class DiskCatalog implements Catalog {
 
   async #readInputs(): Promise<ListInputs> {
     const [registry, user, inFolders, repositories, flmTags] = await Promise.all([
-      this.#loadRegistry(),
+      this.#registry.get(),
       this.#user.load(),
       this.#modelsDirs.list(),
       this.#hub.list(),
@@ -120,9 +125,7 @@ export class DiskCatalog implements Catalog {
   }
 
   async #complete(entry: ModelEntry, found: EntryFiles | undefined, flmTags: ReadonlySet<string>): Promise<CatalogEntry> {
-    this.#platform ??= this.#options.platform?.() ?? Promise.resolve({ os: process.platform, hasNpu: false });
-    this.#platform.catch(() => (this.#platform = undefined));
-    const platform = await this.#platform;
+    const platform = await this.#platform.get();
     return {
       ...entry,
       isDownloaded: entry.recipe === "flm" ? flmTags.has(entry.checkpoint) : found !== undefined,
@@ -143,7 +146,7 @@ export class DiskCatalog implements Catalog {
   }
 
   async #findNamed(id: string): Promise<CatalogEntry | undefined> {
-    const registry = await this.#loadRegistry();
+    const registry = await this.#registry.get();
     const registered = registry.byId.get(id) ?? (id.startsWith(USER_PREFIX) ? (await this.#user.load()).get(id) : undefined);
     return registered ? await this.#describe(registered) : await this.#findCheckpoint(id, registry);
   }
@@ -234,7 +237,7 @@ export class DiskCatalog implements Catalog {
   async deletionOf(entry: ModelEntry): Promise<Deletion> {
     const repo = parseHubCheckpoint(entry.checkpoint)?.repo;
     if (repo === undefined) return { files: [], neededBy: [] };
-    const [registry, user, snapshots] = await Promise.all([this.#loadRegistry(), this.#user.load(), this.#hub.everyFile(repo)]);
+    const [registry, user, snapshots] = await Promise.all([this.#registry.get(), this.#user.load(), this.#hub.everyFile(repo)]);
     const registered = [...registry.byId.values(), ...user.values()];
     const others = registered.filter((other) => parseHubCheckpoint(other.checkpoint)?.repo === repo);
     return deletableFiles(entry, snapshots, others);
@@ -256,17 +259,6 @@ export class DiskCatalog implements Catalog {
 
   async unregister(id: string, options: WriteOptions = {}): Promise<boolean> {
     return id.startsWith(USER_PREFIX) && (await this.#user.remove(id, options));
-  }
-
-  async #loadRegistry(): Promise<Registry> {
-    this.#registry ??= loadRegistry(this.#options.registryFile);
-    try {
-      return await this.#registry;
-    } catch (error) {
-      // A file that was named wrongly may be right the next time.
-      this.#registry = undefined;
-      throw error;
-    }
   }
 
   // Nothing is held open: folders are looked at, not watched.

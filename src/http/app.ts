@@ -1,6 +1,6 @@
 import { renderError } from "../dialects/index.ts";
 import { RouterError } from "../errors.ts";
-import { importLater, outOfDescriptors, type Log } from "../platform/index.ts";
+import { importLater, Lazy, outOfDescriptors, type Log } from "../platform/index.ts";
 import type { LogHistory, Router, Settings } from "../router/index.ts";
 import { Conversations } from "./conversations.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -23,7 +23,6 @@ import { discourageRetry, errorAnswer } from "./error-answer.ts";
 import { Generations } from "./generations.ts";
 import { handlerOf, type Bindings, type Handler } from "./handler.ts";
 import type { Connection } from "./listen.ts";
-import type { Routes } from "./routes.ts";
 import { pathOf } from "./request-url.ts";
 import { addCorsHeaders, checkSource, identify, redactionFor, type KnownKeys, type SourceRules } from "./security/index.ts";
 
@@ -74,13 +73,11 @@ export function createApp(options: AppOptions): App {
   const { log, sourceRules } = options;
   const endpoints = allEndpoints(options);
   const exact = exactRoutes(endpoints);
-  let routes: Promise<Routes> | undefined;
   // Loaded with the first request that needs it: most never do, and the router costs a start 10 ms and 4 MB.
-  const otherRoutes = async (): Promise<Routes> => {
-    routes ??= importLater(() => import("./routes.ts")).then(({ createRoutes }) => createRoutes(endpoints));
-    routes.catch(() => (routes = undefined));
-    return await routes;
-  };
+  const otherRoutes = new Lazy(async () => {
+    const { createRoutes } = await importLater(() => import("./routes.ts"));
+    return createRoutes(endpoints);
+  });
   return {
     async fetch(request, connection) {
       const requestId = requestIdOf(request);
@@ -92,7 +89,7 @@ export function createApp(options: AppOptions): App {
         checkSource(request, sourceRules);
         isSourceKnown = true;
         const handler = exact.get(`${request.method} ${pathOf(request.url)}`);
-        response = handler === undefined ? await (await otherRoutes()).fetch(request, bindings) : await handler(request, bindings, {});
+        response = handler === undefined ? await (await otherRoutes.get()).fetch(request, bindings) : await handler(request, bindings, {});
       } catch (error) {
         response = errorResponse(error, { request, ...bindings, log, requestId });
       }

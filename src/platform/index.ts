@@ -3,6 +3,7 @@ export { directoriesFrom, type Directories } from "./directories.ts";
 export { acquireFileLock, type FileLockOptions } from "./file-lock.ts";
 export { pickFreePort, type FreePortOptions } from "./free-port.ts";
 export { isTruthy } from "./is-truthy.ts";
+export { Lazy } from "./lazy.ts";
 export { LLAMACPP_BACKENDS, type LlamaCppBackend } from "./llamacpp-backends.ts";
 export { LineSplitter } from "./line-splitter.ts";
 export { isLoopback } from "./loopback.ts";

@@ -4,7 +4,7 @@ import { createCatalog } from "../catalog/index.ts";
 import { SavedOptions, type Settings } from "../config/index.ts";
 import { RouterError } from "../errors.ts";
 import type { ModelEntry } from "../model/index.ts";
-import { importLater, ProcessRecords, type Log } from "../platform/index.ts";
+import { importLater, Lazy, ProcessRecords, type Log } from "../platform/index.ts";
 import type { BackendChooser } from "./choose-backend.ts";
 import { createEngines, recipePlatform, type RunningEngine } from "./engines.ts";
 import { FakeTiming } from "./fake-timing.ts";
@@ -36,15 +36,13 @@ export async function createRouter({ settings, log, env }: RouterOptions): Promi
   const running = (): readonly RunningEngine[] =>
     loop.instances.flatMap(({ model, server, prepared = server }) => (prepared ? [{ model, server: prepared }] : []));
   const engines = createEngines({ settings, log, env, flm, running, onChange: () => launcher.forget() });
-  let chooser: Promise<BackendChooser> | undefined;
+  const chooser = new Lazy(async () => {
+    const { createBackendChooser } = await importLater(() => import("./choose-backend.ts"));
+    return createBackendChooser({ settings, context, engines, flm });
+  });
   const chooseBackend: BackendChooser = async (...wish) => {
-    chooser ??= importLater(() => import("./choose-backend.ts")).then(({ createBackendChooser }) =>
-      createBackendChooser({ settings, context, engines, flm }),
-    );
-    chooser.catch(() => (chooser = undefined));
-    return await (
-      await chooser
-    )(...wish);
+    const choose = await chooser.get();
+    return await choose(...wish);
   };
   const readBook = async () => await presetBookOf(settings, async () => await (await chooseBackend(ANY_LLAMACPP)).help?.());
   const models = createCatalog({

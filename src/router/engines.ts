@@ -1,7 +1,7 @@
 import type { FlmProgram, InstallProgressListener, ReleaseVariant, WrappedServer } from "../backends/index.ts";
 import type { Settings } from "../config/index.ts";
 import type { RecipePlatform } from "../model/index.ts";
-import { importLater, type Log } from "../platform/index.ts";
+import { importLater, Lazy, type Log } from "../platform/index.ts";
 import type { EngineName, EngineQuery } from "./engine-name.ts";
 import type { EngineStatus } from "./engine-status.ts";
 import type { MachineEngines } from "./machine-engines.ts";
@@ -71,30 +71,28 @@ export interface Engines extends AsyncDisposable {
 
 /** Makes the engines' keeper. Its code is loaded when somebody asks for engines: a server listens and serves without. */
 export function createEngines(options: EnginesOptions): Engines {
-  let loading: Promise<MachineEngines> | undefined;
-  const load = async (): Promise<MachineEngines> => {
-    loading ??= importLater(() => import("./machine-engines.ts")).then(({ MachineEngines: Machine }) => new Machine(options));
-    loading.catch(() => (loading = undefined)); // It may work the next time: too many files were open.
-    return await loading;
-  };
+  const engines = new Lazy(async () => {
+    const { MachineEngines: Machine } = await importLater(() => import("./machine-engines.ts"));
+    return new Machine(options);
+  });
   const change = async <T>(work: (machine: MachineEngines) => Promise<T>): Promise<T> => {
     try {
-      return await work(await load());
+      return await work(await engines.get());
     } finally {
       options.onChange();
     }
   };
   return {
-    list: async (signal) => await (await load()).list(signal),
-    report: async (reportOptions = {}) => await (await load()).report(reportOptions),
+    list: async (signal) => await (await engines.get()).list(signal),
+    report: async (reportOptions = {}) => await (await engines.get()).report(reportOptions),
     install: async (query, installOptions) => await change((machine) => machine.install(query, installOptions)),
     uninstall: async (query, signal) => await change((machine) => machine.uninstall(query, signal)),
     ensureLlamaCpp: async (variant, signal) => await change((machine) => machine.ensureLlamaCpp(variant, signal)),
     ensureFlm: async (signal) => await change((machine) => machine.ensureFlm(signal)),
-    usableVariants: async () => await (await load()).usableVariants(),
-    hasNpu: async () => await (await load()).hasNpu(),
+    usableVariants: async () => await (await engines.get()).usableVariants(),
+    hasNpu: async () => await (await engines.get()).hasNpu(),
     async [Symbol.asyncDispose]() {
-      await (await loading)?.[Symbol.asyncDispose]();
+      await (await engines.made)?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -16,7 +16,7 @@ import {
   type PullRequest,
   type VariantOffer,
 } from "../model/index.ts";
-import type { Log } from "../platform/index.ts";
+import { Lazy, type Log } from "../platform/index.ts";
 import { deleteModel, dropDownloads, type DeletedModel } from "./delete-model.ts";
 import { inspectOnHub } from "./inspect-on-hub.ts";
 import type { ModelFacts } from "./model-details.ts";
@@ -63,12 +63,23 @@ export type DownloadAction = "pause" | "resume" | "cancel" | "leave";
  */
 export class ModelLibrary implements AsyncDisposable {
   readonly #options: ModelLibraryOptions;
-  #hub: Promise<Hub> | undefined;
+  readonly #hub: Lazy<Hub>;
   /** Downloads whose progress is being told. */
   readonly #told = new Set<string>();
 
   constructor(options: ModelLibraryOptions) {
     this.#options = options;
+    const { env, downloadsDir, catalog, flm, log } = options;
+    this.#hub = new Lazy(
+      async () =>
+        await openHub({
+          env,
+          downloadsDir,
+          fetchByKeeper: fetchOwn(flm),
+          register: async (entry) => void (await catalog.register(entry)),
+          warn: (message) => log.warning("downloads", message),
+        }),
+    );
   }
 
   /**
@@ -89,7 +100,7 @@ export class ModelLibrary implements AsyncDisposable {
       if (!isHere) await this.#requireHere(entry);
       return await useWhatIsHere();
     }
-    const { jobs } = await this.#open();
+    const { jobs } = await this.#hub.get();
     const set = isOwn ? ownSet(entry, { mayUpgrade: !keepsVersion }) : await this.#newestFiles(entry, { isHere, signal });
     if (set === undefined) return await useWhatIsHere();
     const waits = isDetached ? undefined : signal;
@@ -106,31 +117,31 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** The states of a download until it no longer runs. Leaving does not stop it. */
   async *watch(id: string, signal: AbortSignal): AsyncGenerator<DownloadStatus> {
-    const { jobs } = await this.#open();
+    const { jobs } = await this.#hub.get();
     yield* jobs.watch(id, signal);
   }
 
   /** Waits until a download is done and its model registered. Rejects with the download's own error. */
   async wait(id: string, signal: AbortSignal): Promise<void> {
-    const { jobs } = await this.#open();
+    const { jobs } = await this.#hub.get();
     await jobs.wait(id, signal);
   }
 
   /** Downloads that run now. Costs nothing before the hub was first needed. */
   async running(): Promise<readonly DownloadStatus[]> {
-    if (this.#hub === undefined) return [];
-    return (await this.#open()).jobs.list().filter(({ state }) => state === "running");
+    if (this.#hub.made === undefined) return [];
+    return (await this.#hub.get()).jobs.list().filter(({ state }) => state === "running");
   }
 
   async downloads(): Promise<readonly DownloadStatus[]> {
-    const { jobs } = await this.#open();
+    const { jobs } = await this.#hub.get();
     await jobs.refresh();
     return jobs.list();
   }
 
   /** `cancel` stops a download, forgets it and drops what has arrived of unfinished files; the others keep everything. */
   async control(id: string, action: DownloadAction): Promise<DownloadStatus> {
-    const { jobs } = await this.#open();
+    const { jobs } = await this.#hub.get();
     await jobs.refresh();
     const status = await jobs[action](id);
     if (action === "resume") void this.#tell(id);
@@ -139,7 +150,7 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** The model of this name that will be registered once its download, unfinished now, is done. */
   async awaited(model: string): Promise<ModelEntry | undefined> {
-    const { jobs } = await this.#open();
+    const { jobs } = await this.#hub.get();
     await jobs.refresh();
     return jobs.awaited(model);
   }
@@ -152,12 +163,12 @@ export class ModelLibrary implements AsyncDisposable {
   async delete(entry: CatalogEntry, signal: AbortSignal): Promise<DeletedModel> {
     const { catalog, flm } = this.#options;
     if (entry.recipe === "flm") {
-      await dropDownloads(entry, { repo: entry.checkpoint, jobs: (await this.#open()).jobs });
+      await dropDownloads(entry, { repo: entry.checkpoint, jobs: (await this.#hub.get()).jobs });
       if (entry.isDownloaded) await flm.remove(entry.checkpoint, signal);
       if (entry.source === "user") await catalog.unregister(entry.id, { signal });
       return { freedBytes: entry.isDownloaded ? (entry.sizeBytes ?? 0) : 0 };
     }
-    const { jobs, client } = await this.#open();
+    const { jobs, client } = await this.#hub.get();
     const { cacheDir } = client.settings;
     const uploaded = await deleteUpload(entry, { hubCacheDir: cacheDir, catalog, signal });
     return uploaded ?? (await deleteModel(entry, { catalog, jobs, cacheDir, signal }));
@@ -165,14 +176,14 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** Repositories with GGUF files whose names hold every word of the query. */
   async search(query: string, signal: AbortSignal): Promise<readonly RepoSummary[]> {
-    return await (await this.#open()).client.search(query, { signal });
+    return await (await this.#hub.get()).client.search(query, { signal });
   }
 
   /** What a repository offers, with sizes. */
   async variants(checkpoint: string, signal: AbortSignal): Promise<readonly VariantOffer[]> {
     const parsed = parseHubCheckpoint(checkpoint);
     if (parsed === undefined) throw new RouterError("INVALID_REQUEST", `${JSON.stringify(checkpoint)} is no repository: write org/repo`);
-    const { client } = await this.#open();
+    const { client } = await this.#hub.get();
     const { files } = await client.listFiles(parsed.repo, { signal });
     const { models, projectors } = groupGgufFiles(files);
     return listVariants(files, { models: models.filter(({ missing }) => missing.length === 0), projectors });
@@ -181,12 +192,12 @@ export class ModelLibrary implements AsyncDisposable {
   /** What a model that is not here would bring. */
   async inspect(entry: ModelEntry, signal: AbortSignal): Promise<ModelFacts> {
     if (!isOnOurHub(entry)) throw onNoHub(entry);
-    const [{ client }, set] = await Promise.all([this.#open(), this.#filesOf(entry, signal)]);
+    const [{ client }, set] = await Promise.all([this.#hub.get(), this.#filesOf(entry, signal)]);
     return await inspectOnHub(client, set, { entry, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#hub)?.jobs[Symbol.asyncDispose]();
+    await (await this.#hub.made)?.jobs[Symbol.asyncDispose]();
   }
 
   /** Tells every step of a download until it no longer runs. */
@@ -202,19 +213,6 @@ export class ModelLibrary implements AsyncDisposable {
     }
     this.#told.delete(id);
     if (last !== undefined) onEvent({ kind: "downloaded", model: last.label, isComplete: last.state === "done" });
-  }
-
-  async #open(): Promise<Hub> {
-    const { env, downloadsDir, catalog, flm, log } = this.#options;
-    this.#hub ??= openHub({
-      env,
-      downloadsDir,
-      fetchByKeeper: fetchOwn(flm),
-      register: async (entry) => void (await catalog.register(entry)),
-      warn: (message) => log.warning("downloads", message),
-    });
-    this.#hub.catch(() => (this.#hub = undefined)); // An unreadable folder may be readable the next time.
-    return await this.#hub;
   }
 
   /** A new name whose first download was interrupted goes on by its name alone. */
@@ -233,7 +231,7 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** What the hub has of a model; undefined when it is here and the hub cannot be asked. */
   async #newestFiles(entry: ModelEntry, { isHere, signal }: { isHere: boolean; signal: AbortSignal }): Promise<FileSet | undefined> {
-    const { client } = await this.#open();
+    const { client } = await this.#hub.get();
     if (isHere && client.settings.isOffline) return undefined;
     try {
       return await this.#filesOf(entry, signal);
@@ -246,7 +244,7 @@ export class ModelLibrary implements AsyncDisposable {
 
   /** The files of a model as the hub has them now: those of its variant, and small companions; a whole repository for other recipes. */
   async #filesOf(entry: ModelEntry, signal: AbortSignal): Promise<FileSet> {
-    const { client } = await this.#open();
+    const { client } = await this.#hub.get();
     const { repo: name, variant } = parseHubCheckpoint(entry.checkpoint) ?? { repo: entry.checkpoint, variant: undefined };
     const { repo, commit, files } = await client.listFiles(name, { signal });
     if (entry.recipe !== "llamacpp") return { repo, revision: "main", commit, files };

@@ -1,19 +1,16 @@
 import * as v from "valibot";
 import { endpoint, type Endpoint } from "../endpoint.ts";
 import { json } from "../json.ts";
-import { importLater } from "../../platform/index.ts";
+import { importLater, Lazy } from "../../platform/index.ts";
 
 const Document = v.looseObject({ openapi: v.string(), info: v.looseObject({}), paths: v.looseObject({}) });
 
 /** The description of all endpoints, for programs and for people. Made when it is first asked for: `serve` starts without it. */
 export function openApiEndpoints(endpoints: () => readonly Endpoint[], { version }: { readonly version: string }): Endpoint[] {
-  let made: ReturnType<typeof describe> | undefined;
-  const describe = async () => (await importLater(() => import("../openapi/describe-api.ts"))).describeApi(endpoints(), { version });
-  const document = async () => {
-    made ??= describe();
-    made.catch(() => (made = undefined));
-    return await made;
-  };
+  const document = new Lazy(async () => {
+    const { describeApi } = await importLater(() => import("../openapi/describe-api.ts"));
+    return describeApi(endpoints(), { version });
+  });
   return [
     endpoint({
       method: "GET",
@@ -22,7 +19,7 @@ export function openApiEndpoints(endpoints: () => readonly Endpoint[], { version
       tag: "Server",
       summary: "This description, as OpenAPI 3.1",
       answers: { 200: { description: "The document", schema: Document } },
-      handle: async () => json(await document()),
+      handle: async () => json(await document.get()),
     }),
     endpoint({
       method: "GET",
@@ -33,7 +30,9 @@ export function openApiEndpoints(endpoints: () => readonly Endpoint[], { version
       answers: { 200: { description: "The page", contentType: "text/html" } },
       async handle() {
         const { docsPage } = await importLater(() => import("../openapi/docs-page.ts"));
-        return new Response(await docsPage(await document()), { headers: { "content-type": "text/html; charset=utf-8", ...PAGE_HEADERS } });
+        return new Response(await docsPage(await document.get()), {
+          headers: { "content-type": "text/html; charset=utf-8", ...PAGE_HEADERS },
+        });
       },
     }),
   ];
