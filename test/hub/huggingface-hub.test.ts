@@ -1,7 +1,15 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { lstat, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { createDownloadJobs, deleteFiles, Downloader, downloadSet, HubClient, hubSettingsFromEnvironment } from "../../src/hub/index.ts";
+import {
+  createDownloadJobs,
+  deleteFiles,
+  Downloader,
+  downloadSet,
+  HubClient,
+  hubSettingsFromEnvironment,
+  type DownloadJobs,
+} from "../../src/hub/index.ts";
 import {
   HUGGINGFACE_HUB_VERSIONS,
   Hub,
@@ -57,6 +65,30 @@ async function world(): Promise<World> {
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
   return w;
+}
+
+interface PausedDownload extends AsyncDisposable {
+  readonly client: HubClient;
+  readonly jobs: DownloadJobs;
+  readonly id: string;
+}
+
+/** Our download of one file, stopped after its first megabyte. The hub sends everything to whoever asks next. */
+async function downloadPausedInItsMiddle(w: World, name: string): Promise<PausedDownload> {
+  await using begun = new AsyncDisposableStack();
+  const end = Promise.withResolvers<void>();
+  const off = w.hub.faults.add({ kind: "stall", afterBytes: 1_500_000, until: end.promise });
+  const client = w.client("shared");
+  const folder = begun.use(await temporaryFolder());
+  const jobs = begun.use(await createDownloadJobs({ downloader: new Downloader({ client }), folder: folder.path }));
+  const list = await client.listFiles(REPO);
+  const { id } = await jobs.start("tiny", { ...list, revision: "main", files: list.files.filter(({ path }) => path === name) });
+  for await (const { bytes } of jobs.watch(id)) if (bytes > 1_000_000) break;
+  await jobs.pause(id);
+  off();
+  end.resolve();
+  const resources = begun.move();
+  return { client, jobs, id, [Symbol.asyncDispose]: async () => await resources.disposeAsync() };
 }
 
 /** Everything below a repository's folder: names, kinds, link targets, modes and contents' sizes. */
@@ -256,23 +288,13 @@ describe("partial files, with the version that keeps them", () => {
 
   test("what we have begun, Python finishes from our last byte on", async () => {
     await using w = await world();
-    const end = Promise.withResolvers<void>();
-    const off = w.hub.faults.add({ kind: "stall", afterBytes: 1_500_000, until: end.promise });
-    const client = w.client("shared");
-    await using folder = await temporaryFolder();
-    await using jobs = await createDownloadJobs({ downloader: new Downloader({ client }), folder: folder.path });
-    const list = await client.listFiles(REPO);
-    const { id } = await jobs.start("tiny", { ...list, revision: "main", files: list.files.filter(({ path }) => path === name) });
-    for await (const { bytes } of jobs.watch(id)) if (bytes > 1_000_000) break;
-    await jobs.pause(id);
-    off();
-    end.resolve();
+    await using paused = await downloadPausedInItsMiddle(w, name);
     const begun = await partialBytes(w);
     expect(begun).toBeGreaterThan(0);
     w.hub.requests.length = 0;
     await download(w);
     expect(w.hub.requestsTo("cdn").map(({ headers }) => headers["range"])).toEqual([`bytes=${begun}-`]);
-    const at = await new Downloader({ client }).downloadFile({ repo: REPO, commit: w.repository.head, path: name });
+    const at = await new Downloader({ client: paused.client }).downloadFile({ repo: REPO, commit: w.repository.head, path: name });
     expect(Buffer.compare(await readFile(at), BIG)).toBe(0);
   }, 60_000);
 });
@@ -282,18 +304,8 @@ describe.each(HUGGINGFACE_HUB_VERSIONS)("a first download in its middle and hugg
 
   test("its scan of the cache has nothing to complain of, and a newer commit that it brings stays the newest", async () => {
     await using w = await world();
-    const end = Promise.withResolvers<void>();
-    const off = w.hub.faults.add({ kind: "stall", afterBytes: 1_500_000, until: end.promise });
-    const client = w.client("shared");
-    await using folder = await temporaryFolder();
-    await using jobs = await createDownloadJobs({ downloader: new Downloader({ client }), folder: folder.path });
-    const list = await client.listFiles(REPO);
-    const files = list.files.filter(({ path }) => path === "tiny-Q4_0.gguf");
-    const { id } = await jobs.start("tiny", { ...list, revision: "main", files });
-    for await (const { bytes } of jobs.watch(id)) if (bytes > 1_000_000) break;
-    await jobs.pause(id);
-    off();
-    end.resolve();
+    await using paused = await downloadPausedInItsMiddle(w, "tiny-Q4_0.gguf");
+    const { jobs, id } = paused;
     const python = { endpoint: w.hub.endpoint, cacheDir: w.cacheDir("shared") };
     const scan = `
 import json
